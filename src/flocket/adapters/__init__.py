@@ -1,0 +1,1 @@
+"""The other nodes: what they say to each other, and over what."""

@@ -1,0 +1,1 @@
+"""Namespaces, sockets, rooms and events: knows no network and no clock."""
