@@ -1,0 +1,89 @@
+"""Every number and switch of the engine with its default, checked when the server is made.
+
+Knows what a sane value is; does not know what it is used for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Literal
+
+from flocket.errors import ConfigError
+
+if TYPE_CHECKING:
+    from flocket.engine.request import Request
+
+__all__ = ["AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits"]
+
+CorsOrigins = str | Sequence[str] | re.Pattern[str] | Callable[[str], bool] | None
+AllowRequest = Callable[["Request"], Awaitable[None] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one peer may cost. Sizes are bytes, times are seconds."""
+
+    header_bytes: int = 16_384  # a request's head; more is 431 (fast face)
+    headers: int = 100  # header lines of a request; more is 431 (fast face)
+    header_time: float = 10.0  # until the head is there; then 408 (fast face)
+    body_idle: float = 10.0  # between two parts of a body; then 408
+    poll_time: float = 30.0  # a closing session waits this long for a poll that may carry the close packet
+    packets_per_payload: int = 10_000  # packets in one polling body
+    fragments: int = 1_024  # frames of one WebSocket message
+    json_depth: int = 128  # nested arrays and objects of one packet
+    namespace_bytes: int = 256  # length of a namespace's name
+    namespaces: int = 32  # namespaces that one client may be connected to
+    attachments: int = 10  # binary attachments of one packet (Socket.IO's default)
+    attachment_bytes: int = 10_000_000  # all attachments of one packet together
+    attachment_time: float = 30.0  # until the last attachment of a packet is there
+    handlers: int = 100  # handlers of one client that run at once; its further events wait
+    send_bytes: int = 1_000_000  # what may wait for a client that does not read
+    send_packets: int = 10_000  # likewise, counted in packets
+    send_time: float = 5.0  # how long more than that may wait before the client is closed as a slow consumer
+    unconnected: int = 10_000  # sessions of this process that are in no namespace yet
+    close_time: float = 5.0  # until the peer has answered a close frame
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                raise ConfigError(f"Limits({item.name}={value!r}): must be a number above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class Cookie:
+    """The cookie of a handshake, which carries the session id: for load balancers that stick by cookie."""
+
+    name: str = "io"
+    path: str = "/"
+    http_only: bool = True
+    same_site: Literal["lax", "strict", "none"] | None = "lax"
+    secure: bool = False
+    max_age: int | None = None
+    domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """The engine's options; Engine.IO's defaults, in seconds."""
+
+    path: str = "/engine.io"
+    transports: tuple[str, ...] = ("polling", "websocket")
+    allow_upgrades: bool = True
+    allow_eio3: bool = False
+    jsonp: bool = True
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+    upgrade_timeout: float = 10.0
+    max_payload: int = 1_000_000
+    http_compression: bool = True
+    compression_threshold: int = 1_024  # bytes; Node's httpCompression.threshold
+    per_message_deflate: bool = False
+    cookie: Cookie | None = None
+    cors_origins: CorsOrigins = None
+    cors_credentials: bool = False
+    trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
+    allow_request: AllowRequest | None = None
+    limits: Limits = field(default_factory=Limits)
