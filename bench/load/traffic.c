@@ -56,7 +56,10 @@ void mode_broadcast(void) {
     expected_len = payload_packet(&expected, "2[\"news\",", "]");
     connected(on_news);
     readers = opt.clients - opt.slow;
-    for (int i = readers; i < opt.clients; i++) conn_deafen(clients[i].conn);
+    for (int i = readers; i < opt.clients; i++) {
+        clients[i].state = CLOSING; /* a server may put an end to one that does not read: no error */
+        conn_deafen(clients[i].conn);
+    }
     for (int i = 0; i < opt.inflight; i++) broadcast();
     run_window();
 }

@@ -1,4 +1,4 @@
-"""This server, as `io.run` starts it. `python flocket_server.py PORT`"""
+"""This server, as `io.run` starts it. Its argument is the port."""
 
 import sys
 from collections.abc import AsyncIterator

@@ -1,6 +1,5 @@
-"""python-socketio on uvicorn and uvloop, as its documentation deploys it. `python python_socketio_server.py PORT`"""
+"""python-socketio on uvicorn and uvloop, as its documentation deploys it. Its argument is the port."""
 
-import asyncio
 import sys
 from typing import Any
 
@@ -11,24 +10,24 @@ PORT = int(sys.argv[1])
 sio = socketio.AsyncServer(async_mode="asgi")
 
 
-@sio.event
 async def echo(sid: str, x: Any) -> None:
     await sio.emit("echo", x, to=sid)
 
 
-@sio.event
 async def go(sid: str, x: Any) -> None:
     await sio.emit("news", x)
 
 
-@sio.event
 async def ack(sid: str, x: Any) -> Any:
     return x
 
 
-@sio.event
 async def big(sid: str, x: str) -> int:
     return len(x)
+
+
+for handler in (echo, go, ack, big):
+    sio.on(handler.__name__, handler)
 
 
 class Server(uvicorn.Server):
@@ -37,5 +36,5 @@ class Server(uvicorn.Server):
         print(f"listening on {PORT}", flush=True)
 
 
-config = uvicorn.Config(socketio.ASGIApp(sio), "127.0.0.1", PORT, loop="uvloop", http="httptools", log_level="warning")
-Server(config).run()
+app = socketio.ASGIApp(sio)
+Server(uvicorn.Config(app, "127.0.0.1", PORT, loop="uvloop", http="httptools", log_level="warning")).run()
