@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, LEFT, RIGHT = 860, 250, 70
+WIDTH, LEFT, RIGHT = 860, 210, 64
 BAR, GAP, GROUP_GAP = 15, 3, 16
 TOP, BOTTOM = 92, 34
 
@@ -53,7 +53,9 @@ def draw(chart: Sequence[Group], labels: Mapping[str, str], caption: str) -> str
     y = TOP
     for group in chart:
         middle = y + (len(group.bars) * (BAR + GAP) - GAP) / 2
-        parts.append(_text(LEFT - 14, middle + 4, group.title, anchor="end"))
+        what, _, how = group.title.partition(", ")
+        parts.append(_text(LEFT - 14, middle - 4 if how else middle + 4, what, anchor="end"))
+        parts.append(_text(LEFT - 14, middle + 13, how, "quiet", anchor="end"))
         for who, value in group.bars.items():
             width = max(1.0, value * scale)
             parts.append(_bar(who, LEFT, y, width, BAR))
