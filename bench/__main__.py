@@ -50,6 +50,8 @@ def measure(scenarios: list[Scenario], contestants: list[Contestant], effort: Ef
     for scenario in scenarios:
         for turn in range(1 if scenario.once else effort.rounds):
             for contestant in contestants:
+                if contestant.name in scenario.without:
+                    continue
                 try:
                     one = scenario.measure(contestant, effort)
                 except Failed as failed:

@@ -58,30 +58,30 @@ class Running:
 
 
 @contextmanager
-def serve(contestant: Contestant, core: int = SERVER_CORE) -> Iterator[Running]:
-    """A fresh server on a free port of 127.0.0.1, until the block ends."""
-    port = _free_port()
+def serve(contestant: Contestant, **env: str) -> Iterator[Running]:
+    """A fresh server on a free port of 127.0.0.1, until the block ends. env is added to its environment."""
+    port = free_port()
     with subprocess.Popen(
         [*contestant.command, str(port)],
-        env={**os.environ, **contestant.env},
+        env={**os.environ, **contestant.env, **env},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        preexec_fn=lambda: pin_and_unbind(core),
+        preexec_fn=lambda: pin_and_unbind(SERVER_CORE),
     ) as process:
         try:
-            _wait_until_it_accepts(process, port)
+            wait_until_it_accepts(process, port)
             yield Running(process.pid, port)
         finally:
-            _stop(process)
+            stop(process)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
-def _wait_until_it_accepts(process: subprocess.Popen[bytes], port: int) -> None:
+def wait_until_it_accepts(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
@@ -94,7 +94,7 @@ def _wait_until_it_accepts(process: subprocess.Popen[bytes], port: int) -> None:
     raise Failed(f"the server did not listen within {START_SECONDS:g} s")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     process.send_signal(signal.SIGTERM)
     try:
         process.wait(STOP_SECONDS)

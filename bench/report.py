@@ -46,7 +46,7 @@ def traffic(results: Results, labels: Mapping[str, str]) -> str:
     return table(head, _without_repeats(rows)) if rows else ""
 
 
-def memory(results: Results, labels: Mapping[str, str]) -> str:
+def others(results: Results, labels: Mapping[str, str]) -> str:
     rows = []
     for scenario in results.scenarios:
         for name in results.contestants:
@@ -55,7 +55,7 @@ def memory(results: Results, labels: Mapping[str, str]) -> str:
                 continue
             notes = "; ".join(f"{what}: {number(value)}" for what, value in one.notes.items())
             rows.append([f"{scenario.title}, {scenario.unit}", labels[name], number(one.value), notes])
-    return table(["", "Server", "resident", ""], _without_repeats(rows)) if rows else ""
+    return table(["", "Server", "measured", ""], _without_repeats(rows)) if rows else ""
 
 
 def _without_repeats(rows: list[list[str]]) -> Iterable[list[str]]:
@@ -74,7 +74,7 @@ def targets(results: Results, labels: Mapping[str, str], chosen: Iterable[Target
         if measured is None:
             continue
         scenario = titles[target.scenario]
-        against = f"CPU to {labels[target.against]}'s" if target.against else scenario.unit
+        against = f"to {labels[target.against]}'s" if target.against else scenario.unit
         verdict = "reached" if measured <= target.at_most else "**missed**"
         rows.append([scenario.title, against, number(target.at_most), number(measured), verdict])
     return table(["flocket", "", "at most", "measured", ""], rows) if rows else ""
@@ -98,8 +98,8 @@ def document(results: Results, contestants: list[Contestant], effort: Effort, ma
             "".join(f"- {one.label}: {one.version}\n" for one in contestants),
             "## Events\n",
             traffic(results, labels),
-            "## Memory\n",
-            memory(results, labels),
+            "## Memory, lateness\n",
+            others(results, labels),
             "## Targets\n",
             targets(results, labels),
             failures,

@@ -21,7 +21,8 @@ static const struct {
 static void parse(int argc, char **argv) {
     static const struct option known[] = {
         {"port", 1, 0, 'p'},    {"pid", 1, 0, 'P'},    {"clients", 1, 0, 'c'}, {"inflight", 1, 0, 'k'}, {"seconds", 1, 0, 's'},
-        {"warmup", 1, 0, 'w'}, {"slow", 1, 0, 'S'}, {"big", 0, 0, 'b'},     {"bytes", 1, 0, 'B'},    {0},
+        {"warmup", 1, 0, 'w'}, {"slow", 1, 0, 'S'}, {"big", 0, 0, 'b'},     {"bytes", 1, 0, 'B'},
+        {"rate", 1, 0, 'r'},   {"crossing", 0, 0, 'x'}, {0},
     };
     for (int o; (o = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (o) {
@@ -33,6 +34,8 @@ static void parse(int argc, char **argv) {
         case 'w': opt.warmup = atof(optarg); break;
         case 'S': opt.slow = atoi(optarg); break;
         case 'b': opt.big = 1; break;
+        case 'r': opt.rate = atof(optarg); break;
+        case 'x': opt.crossing = 1; break;
         case 'B': opt.bytes = atol(optarg); break;
         default: exit(2);
         }

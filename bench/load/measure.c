@@ -14,7 +14,8 @@ enum { FINE = 64, BUCKETS = 64 * FINE };
 
 long errors;
 static bool open_window;
-static uint64_t events, buckets[BUCKETS];
+static uint64_t events, buckets[BUCKETS], next_at;
+void (*at_rate)(void);
 
 uint64_t now_ns(void) {
     struct timespec t;
@@ -68,7 +69,15 @@ void delivered(uint64_t sent_at, uint64_t now) {
 
 static void run_for(double seconds) {
     uint64_t end = now_ns() + seconds * 1e9;
-    for (uint64_t now = now_ns(); now < end; now = now_ns()) loop_turn((end - now) / 1000000 + 1);
+    for (uint64_t now = now_ns(); now < end; now = now_ns()) {
+        if (!opt.rate) {
+            loop_turn((end - now) / 1000000 + 1);
+            continue;
+        }
+        if (!next_at) next_at = now;
+        for (; next_at <= now; next_at += 1e9 / opt.rate) at_rate();
+        loop_turn(1); /* the clock of epoll is coarse: what is due within it leaves together */
+    }
 }
 
 void run_window(void) {

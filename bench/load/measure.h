@@ -13,9 +13,10 @@ typedef struct {
     int ports[MAX_PIDS], port_count; /* client i connects to ports[i % port_count] */
     pid_t pids[MAX_PIDS];            /* whose CPU is reported */
     int pid_count;
-    int clients, inflight, slow, big;
+    int clients, inflight, slow, big, crossing;
     double seconds, warmup;
-    long bytes; /* of a payload, or of pings */
+    double rate; /* broadcasts a second, whether or not the last one is delivered; 0: as opt.inflight allows */
+    long bytes;  /* of a payload, or of pings */
 } options;
 
 extern options opt;
@@ -25,4 +26,5 @@ uint64_t now_ns(void);
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void delivered(uint64_t sent_at, uint64_t now); /* counts only while the window is open */
 void run_window(void);                          /* warms up, opens the window, closes it, prints */
+extern void (*at_rate)(void);                   /* called opt.rate times a second while run_window runs */
 #endif

@@ -21,6 +21,7 @@ static struct {
     int deliveries;
 } broadcasts[RING];
 static uint64_t broadcasts_sent;
+static int outstanding;
 
 static client *connected(void (*on_packet)(client *, const char *, size_t)) {
     clients = calloc(opt.clients, sizeof *clients);
@@ -47,8 +48,21 @@ static void broadcast(void) {
 static void on_news(client *c, const char *packet, size_t len) {
     if (!matches(c, packet, len)) return;
     uint64_t number = c->received++ % RING;
-    delivered(broadcasts[number].sent_at, now_ns());
-    if (++broadcasts[number].deliveries == readers) broadcast();
+    bool counts = !opt.crossing || c->index % opt.port_count;
+    if (counts) delivered(broadcasts[number].sent_at, now_ns());
+    if (++broadcasts[number].deliveries < readers) return;
+    if (opt.rate) outstanding--;
+    else broadcast();
+}
+
+/* At a fixed rate; what the ring cannot hold is not sent, and said. */
+static void broadcast_at_rate(void) {
+    if (outstanding == RING) {
+        complain("the server is %d broadcasts behind", RING);
+        return;
+    }
+    outstanding++;
+    broadcast();
 }
 
 void mode_broadcast(void) {
@@ -60,7 +74,8 @@ void mode_broadcast(void) {
         clients[i].state = CLOSING; /* a server may put an end to one that does not read: no error */
         conn_deafen(clients[i].conn);
     }
-    for (int i = 0; i < opt.inflight; i++) broadcast();
+    at_rate = broadcast_at_rate;
+    for (int i = 0; !opt.rate && i < opt.inflight; i++) broadcast();
     run_window();
 }
 

@@ -49,10 +49,14 @@ class Scenario(Protocol):
     def once(self) -> bool:
         """Memory does not vary as time does: one round is enough."""
 
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The contestants that it is not for."""
+
     def measure(self, contestant: Contestant, effort: Effort) -> Measurement: ...
 
 
 def all_scenarios() -> list[Scenario]:
-    from bench.scenarios import memory, traffic  # they import the names above
+    from bench.scenarios import memory, redis, traffic  # they import the names above
 
-    return [*traffic.SCENARIOS, *memory.SCENARIOS]
+    return [*traffic.SCENARIOS, *memory.SCENARIOS, *redis.SCENARIOS]

@@ -26,6 +26,7 @@ class Idle:
     large: bool
     unit: str = "KiB per client"
     once: bool = True
+    without: tuple[str, ...] = ()
 
     def measure(self, contestant: Contestant, effort: Effort) -> Measurement:
         clients = effort.large_senders if self.large else effort.idle_clients
@@ -47,6 +48,7 @@ class Pings:
     title: str = "100 MB of pings, their answers unread"
     unit: str = "MB at the peak"
     once: bool = True
+    without: tuple[str, ...] = ()
 
     def measure(self, contestant: Contestant, effort: Effort) -> Measurement:
         with serve(contestant) as server:
@@ -67,6 +69,7 @@ class Slow:
     title: str = f"{SLOW} of {ROOM} in a room never read"
     unit: str = "MB for each of them"
     once: bool = True
+    without: tuple[str, ...] = ()
 
     def measure(self, contestant: Contestant, effort: Effort) -> Measurement:
         seconds = 2 * effort.seconds

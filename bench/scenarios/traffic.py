@@ -18,6 +18,7 @@ class Traffic:
     inflight: int = 1
     unit: str = "CPU µs per event"
     once: bool = False
+    without: tuple[str, ...] = ()
 
     def measure(self, contestant: Contestant, effort: Effort) -> Measurement:
         with serve(contestant) as server:

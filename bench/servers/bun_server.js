@@ -1,4 +1,4 @@
-// socket.io on Bun, with Bun's own engine. `bun bun_server.js PORT`
+// socket.io on Bun, with Bun's own engine. Its argument is the port.
 const { Server: Engine } = require("@socket.io/bun-engine");
 const { Server } = require("socket.io");
 

@@ -1,5 +1,9 @@
-"""This server, as `io.run` starts it. Its argument is the port."""
+"""This server, as `io.run` starts it. Its argument is the port.
 
+With REDIS_URL it is one of several nodes; with CLUSTER, one of several on this machine.
+"""
+
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,7 +20,9 @@ async def lifespan(io: Any) -> AsyncIterator[None]:
     yield
 
 
-io = Server(lifespan=lifespan, serve_client=False)
+io = Server(lifespan=lifespan, serve_client=False, cluster=os.environ.get("CLUSTER"))
+if "REDIS_URL" in os.environ:
+    io.adapter(os.environ["REDIS_URL"])
 
 
 @io.on("echo")

@@ -1,5 +1,9 @@
-"""python-socketio on uvicorn and uvloop, as its documentation deploys it. Its argument is the port."""
+"""python-socketio on uvicorn and uvloop, as its documentation deploys it. Its argument is the port.
 
+With REDIS_URL it is one of several nodes.
+"""
+
+import os
 import sys
 from typing import Any
 
@@ -7,7 +11,9 @@ import socketio
 import uvicorn
 
 PORT = int(sys.argv[1])
-sio = socketio.AsyncServer(async_mode="asgi")
+redis = os.environ.get("REDIS_URL")
+manager = socketio.AsyncRedisManager(redis) if redis else None
+sio = socketio.AsyncServer(async_mode="asgi", client_manager=manager)
 
 
 async def echo(sid: str, x: Any) -> None:
