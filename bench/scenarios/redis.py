@@ -1,6 +1,6 @@
 """Two nodes and one Redis: what a broadcast costs both nodes together, and how late it reaches the other one.
 
-The clients are spread over both nodes; the one that emits is at the first. Redis runs beside the load, and its
+The clients are spread over both nodes; the one that emits is at the first. Redis runs beside the load; its
 own CPU is not counted.
 """
 
