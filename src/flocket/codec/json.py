@@ -2,10 +2,10 @@
 
 Knows values and text; does not know packets, nor what becomes of bytes (the caller's `lift` says).
 
-orjson does the pass, in both directions, because it is the fastest where packets are small, offers a hook for
-what JSON lacks, and can be told to refuse what a double cannot hold; `bench/json_codec.py` has the figures. What it
-refuses (lone surrogates, keys that are integers, integers above 2**53) takes the slow way below, which either
-finds the standard library's answer or names the place of the fault.
+orjson does the pass, in both directions, because it is the fastest where packets are small, offers a hook
+for what JSON lacks, and can be told to refuse what a double cannot hold; `bench/json_codec.py` has the
+figures. What it refuses (lone surrogates, keys that are integers, integers above 2**53) takes the slow way
+below, which either finds the standard library's answer or names the place of the fault.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 
 
 def dumps(value: Any, lift: Lift | None = None) -> bytes:
-    """The JSON text of `value`; each bytes-like object in it is replaced by what `lift` returns for its bytes.
+    """The JSON text of `value`; each bytes-like object in it is replaced by what `lift` makes of its bytes.
 
     Raises EncodeError, naming the path, for what JavaScript could not read back as the same value. Bytes
     without `lift` are such.
@@ -68,7 +68,7 @@ def _may_hold_nan(value: Any) -> bool:
 
 
 def _dumps_slowly(value: Any, lift: Lift | None, lifted: list[Any]) -> bytes:
-    # Both passes meet the bytes in the same order: reuse what the first one lifted, or it would be sent twice.
+    # Both passes meet the bytes in the same order: reuse what the first one lifted, or it is sent twice.
     again = iter(lifted)
 
     def place(data: bytes) -> Any:
@@ -93,7 +93,7 @@ _packer = msgspec.msgpack.Encoder(enc_hook=shallow)
 
 
 def loads(text: str | bytes | memoryview, depth: int = 128) -> Any:
-    """The value of a JSON text, at most `depth` arrays and objects deep. Raises DecodeError, and nothing else.
+    """The value of a JSON text, at most `depth` arrays and objects deep. Raises DecodeError, nothing else.
 
     As JSON.parse, but for numbers beyond a double's range, which are refused rather than made infinite.
     Integers beyond 64 bits come as floats, as they do in JavaScript.
@@ -116,8 +116,8 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def _loads_slowly(text: str | bytes, error: ValueError) -> Any:
-    # JavaScript sends a lone surrogate as an escape, which only the standard library takes. All else that orjson
-    # refuses is wrong: nobody gets a second parse of rubbish.
+    # JavaScript sends a lone surrogate as an escape, which only the standard library takes. All else that
+    # orjson refuses is wrong: nobody gets a second parse of rubbish.
     try:
         string = text if isinstance(text, str) else text.decode()
         if not _SURROGATE.search(string):

@@ -28,8 +28,8 @@ def pack(value: Any) -> bytes:
 
     Sends what `json.dumps` sends, and bytes as they are. Raises EncodeError, naming the path.
     """
-    # msgspec takes naive datetimes, sets and decimals for strings and arrays without a word. orjson, which has
-    # no such manners, goes first: a second pass in C costs a fraction of a walk in Python.
+    # msgspec takes naive datetimes, sets and decimals for strings and arrays without a word. orjson, which
+    # does not, goes first: a second pass in C costs a fraction of a walk in Python.
     try:
         orjson.dumps(value, _accept, _CHECK | orjson.OPT_STRICT_INTEGER)
         packed = _encoder.encode(value)

@@ -1,4 +1,4 @@
-"""A value of Python as the plain values that JSON and msgpack share, with the path of whatever cannot be sent.
+"""A value of Python as the plain values that JSON and msgpack share, or the path of what cannot be sent.
 
 Knows which types are sent, and as what; does not know how they are written.
 """
@@ -37,7 +37,7 @@ def iso(when: datetime) -> str:
 
 
 def shallow(item: Any) -> Any:
-    """One object that JSON does not know, as one that it knows; what it holds is not looked at. Raises NotPlain."""
+    """An object that JSON does not know, as one that it knows; what it holds stays as it is. Or NotPlain."""
     if isinstance(item, msgspec.Struct):
         return _struct(item)
     if isinstance(item, tuple):  # a named tuple
@@ -70,7 +70,7 @@ def _is_default(field: msgspec.structs.FieldInfo, value: Any) -> bool:
 def plain(value: Any, leaf: Callable[[Any], Any], path: str = "$", depth: int = 0) -> Any:
     """A copy made of dicts with str keys, lists, str, finite floats, exact integers, bool and None.
 
-    `leaf` replaces bytes-like objects and datetimes, and may raise NotPlain. Raises EncodeError with the path.
+    `leaf` replaces bytes-like objects and datetimes, or raises NotPlain. Raises EncodeError with the path.
     """
     try:
         return _plain(value, leaf, path, depth)

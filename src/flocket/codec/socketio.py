@@ -1,7 +1,7 @@
 """One Socket.IO packet to and from the text of an Engine.IO message, and its attachments.
 
-Knows protocol 5, and 4, whose packets look the same; does not know which namespaces or handlers there are. Every rule
-that a packet can break alone is checked here, so that the floors above see only sound ones.
+Knows protocol 5, and 4, whose packets look the same; does not know which namespaces or handlers there are.
+Every rule that a packet can break alone is checked here, so that the floors above see only sound ones.
 """
 
 from __future__ import annotations
@@ -62,12 +62,13 @@ class Packet:
 
 
 def encode(packet: Packet) -> tuple[bytes, list[bytes]]:
-    """The Engine.IO message's text with its leading `4`, and the attachments to send behind it. Raises EncodeError.
+    """The Engine.IO message's text with its leading `4`, and the attachments to send behind it.
 
     An EVENT or ACK that holds bytes is sent as BINARY_EVENT or BINARY_ACK; elsewhere bytes cannot be sent.
+    Raises EncodeError.
     """
     kind: int = packet.type
-    if kind == EVENT or kind == ACK:
+    if kind in (EVENT, ACK):
         text, buffers = attachments.encode(packet.data)
     else:
         text, buffers = b"" if packet.data is None else json.dumps(packet.data), []
@@ -122,7 +123,7 @@ _TYPES = {str(int(kind)): kind for kind in PacketType}
 
 def check(kind: PacketType, data: Any, id: int | None = None) -> None:
     """Raise DecodeError unless `data` (None: absent) and `id` are what a packet of this type carries."""
-    if kind == EVENT or kind == BINARY_EVENT:
+    if kind in (EVENT, BINARY_EVENT):
         if type(data) is not list or not data:
             raise DecodeError("an event without name")
         name = data[0]
@@ -132,7 +133,7 @@ def check(kind: PacketType, data: Any, id: int | None = None) -> None:
         elif type(name) is not int and type(name) is not float:
             raise DecodeError("an event name that is no string")
         return
-    if kind == ACK or kind == BINARY_ACK:
+    if kind in (ACK, BINARY_ACK):
         if type(data) is not list:
             raise DecodeError("an acknowledgement without a list")
         if id is None:
@@ -175,7 +176,7 @@ def _attachments(count: str, limit: int) -> int:
 
 
 class Assembly:
-    """A BINARY_* packet whose attachments are still coming in; text that comes meanwhile is the caller's to refuse."""
+    """A BINARY_* packet whose attachments are still coming; text meanwhile is the caller's to refuse."""
 
     __slots__ = ("_buffers", "_packet", "_room")
 
@@ -185,7 +186,7 @@ class Assembly:
         self._room = max_bytes
 
     def add(self, data: bytes) -> Packet | None:
-        """Take the next attachment; the packet, now an EVENT or ACK, when it was the last. Raises DecodeError."""
+        """Take the next attachment; the packet, now EVENT or ACK, when it was the last. Or DecodeError."""
         self._room -= len(data)
         if self._room < 0:
             raise DecodeError("attachments too large")
@@ -196,5 +197,5 @@ class Assembly:
         packet.data = attachments.restore(packet.data, self._buffers)
         packet.type = EVENT if packet.type == BINARY_EVENT else ACK
         packet.attachments = 0
-        check(packet.type, packet.data, packet.id)  # a placeholder may have stood where the event's name belongs
+        check(packet.type, packet.data, packet.id)  # a placeholder may have stood in place of the name
         return packet
