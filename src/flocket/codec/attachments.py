@@ -15,6 +15,9 @@ __all__ = ["encode", "restore"]
 
 def encode(value: Any) -> tuple[bytes, list[bytes]]:
     """The JSON of `value` with a placeholder for each bytes-like object, and these. Raises EncodeError."""
+    text = json.dumps_common(value)
+    if text is not None:
+        return text, []
     buffers: list[bytes] = []
 
     def lift(data: bytes) -> dict[str, Any]:

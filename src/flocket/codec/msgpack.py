@@ -76,9 +76,13 @@ def unpack(data: bytes | memoryview, depth: int = 128) -> Any:
         value = _decoder.decode(data)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise DecodeError("invalid msgpack") from error
-    if len(data) > depth and _too_deep(value, depth):
+    if len(data) > depth and len(bytes(data).translate(None, _OTHERS)) > depth and _too_deep(value, depth):
         raise DecodeError("msgpack nested too deep")
     return value
+
+
+# All but the first bytes of arrays and maps (fixmap, fixarray, array 16 and 32, map 16 and 32).
+_OTHERS = bytes(set(range(256)) - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
 
 
 def _too_deep(value: Any, depth: int) -> bool:
