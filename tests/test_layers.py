@@ -1,4 +1,4 @@
-"""The house's walls: imports point down only, lower floors know no clock and no network, importing is cheap."""
+"""The house's walls: imports point down only, lower floors know no clock or network, importing is cheap."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_lower_floors_know_no_clock_and_no_network(floor: str) -> None:
 
 def test_the_walls_are_seen_by_this_test(tmp_path: Path) -> None:
     file = tmp_path / "x.py"
-    file.write_text("import time\ndef f():\n from flocket.serving.asgi import A\n from flocket import Server\n")
+    file.write_text("import time\nif x:\n from flocket.serving.asgi import A\nfrom flocket import Server\n")
     assert {name for name, _ in imports(file)} == {"time", "flocket.serving.asgi.A", "flocket.Server"}
     assert floor_of("flocket.serving.asgi.A") == "serving"
 
