@@ -1,7 +1,7 @@
 """Tells everyone which rooms there are, and each room who is in it: once after many changes.
 
-The whole list each time, asked of all workers: one that was killed cannot say who left with it. Knows the keys
-of `socket.data` that app.py sets, and nothing of what is said.
+The whole list each time, asked of all workers: one that was killed cannot say who left with it. Knows what
+app.py keeps in `socket.data`, and nothing of what is said.
 """
 
 from __future__ import annotations

@@ -54,6 +54,7 @@ export function watch(socket) {
   socket.on("welcome", ({ you }) => { seen.worker = you.worker; });
   socket.on("disconnect", (reason) => {
     began = performance.now();
+    seen = { ...seen, transport: "-", session: "-", upgrade: "-" };
     story(0, `lost: ${reason}`);
     show("waiting", "connection lost");
     if (reason === "io server disconnect") socket.connect(); // the one case in which the client does not try by itself
