@@ -7,6 +7,7 @@ need() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ] || missing="$m
 need redis-server redis-server
 need nginx nginx
 need haproxy haproxy
+need caddy caddy
 need chromium chromium
 need ip iproute2
 need node nodejs
