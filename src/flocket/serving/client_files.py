@@ -70,9 +70,13 @@ class ClientFiles:
             return None
         return self.serve(request.path[len(self._prefix) :], request)
 
+    def is_file(self, name: str) -> bool:
+        """Whether the name is one of the client's files, and they are served."""
+        return name in NAMES and self._source is not False
+
     def serve(self, name: str, request: Request) -> Answer | None:
         """The same, for a caller that knows better where the path ends and the file's name begins."""
-        if name not in NAMES or self._source is False:
+        if not self.is_file(name):
             return None
         if name not in self._files:
             self._files[name] = _load(self.folder, name)
