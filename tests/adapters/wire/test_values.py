@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.adapters.wire import golden
-from tests.support.node import run_node
+from tests.support.node_process import run_node
 
 from flocket.adapters.wire.values import from_json, has_binary, pack, to_json, unpack
 from flocket.codec.errors import DecodeError

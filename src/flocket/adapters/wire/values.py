@@ -57,7 +57,7 @@ def pack(value: Any) -> bytes:
 
 
 def _extension(code: int, data: memoryview) -> Any:
-    # 0 is how notepack.io once wrote an ArrayBuffer; what else there may be, it reads as a pair. Dates are msgspec's.
+    # 0 is how notepack.io once wrote an ArrayBuffer; what else there may be, it reads as a pair.
     return bytes(data) if code == 0 else [code, bytes(data)]
 
 
