@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from tests.support.node_process import NodeProcess
+from tests.support.polling import wait_for
 from tests.support.redis import RedisServer, free_port, redis_cluster
 
 from flocket.adapters.buses.redis_address import RedisAddress
@@ -47,6 +48,8 @@ def test_a_node_server_gets_all_that_an_emitter_says(redis: RedisServer, dialect
         assert node.line() == {"event": ["once"]}
         emitter.to("room").sockets_join("more")
         assert node.line() == {"join": "more"}
+        if dialect == "sharded":
+            wait_for(lambda: redis.command("PUBSUB", "SHARDNUMSUB", "socket.io#/#more#").endswith("1"))
         emitter.to("more").emit("to more")
         assert node.line() == {"event": ["to more"]}
         emitter.except_("more").emit("never")

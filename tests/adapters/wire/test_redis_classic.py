@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.msgpack import encode as pack
 from tests.adapters.wire import golden
 from tests.adapters.wire.odd import FIELDS
 
 from flocket.adapters import messages as m
 from flocket.adapters.wire.redis_classic import RedisClassic
-from flocket.adapters.wire.values import pack
 from flocket.codec.errors import DecodeError
 
 WIRE = RedisClassic("/", "abc123")

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.msgpack import encode as pack
 from tests.adapters.wire import golden
 from tests.adapters.wire.odd import FIELDS
 
 from flocket.adapters import messages as m
 from flocket.adapters.wire.sharded import Sharded
-from flocket.adapters.wire.values import pack, to_json
+from flocket.adapters.wire.values import to_json
 from flocket.codec.errors import DecodeError
 
 UID = "0011223344556677"

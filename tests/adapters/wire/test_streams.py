@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.msgpack import encode as pack
 from tests.adapters.wire import golden
 from tests.adapters.wire.odd import FIELDS
 from tests.adapters.wire.test_sharded import MESSAGES
@@ -24,7 +25,6 @@ from flocket.adapters.wire.streams import (
     stream_name,
     stream_names,
 )
-from flocket.adapters.wire.values import pack
 from flocket.codec.errors import DecodeError
 
 WIRE = Streams("/", "0011223344556677")

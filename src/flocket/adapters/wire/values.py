@@ -5,15 +5,14 @@ Knows JavaScript's habits (a room may be a number, an absent key is undefined); 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
-
-import msgspec
-import orjson
+from typing import Any
 
 from flocket.adapters.messages import Options
+from flocket.codec import json, msgpack
 from flocket.codec.errors import DecodeError
+from flocket.codec.json import dumps as to_json
+from flocket.codec.msgpack import pack
 
 __all__ = [
     "count",
@@ -36,8 +35,7 @@ __all__ = [
 ]
 
 
-class _Binary(TypeError):
-    pass
+_DEPTH = 136  # a client's packet may be nested 128 deep (Limits.json_depth), and a message wraps it
 
 
 def has_binary(value: Any) -> bool:
@@ -51,49 +49,14 @@ def has_binary(value: Any) -> bool:
     return False
 
 
-def pack(value: Any) -> bytes:
-    """msgpack as notepack.io and @msgpack/msgpack read it."""
-    return msgspec.msgpack.encode(value)
-
-
-def _extension(code: int, data: memoryview) -> Any:
-    # 0 is how notepack.io once wrote an ArrayBuffer; what else there may be, it reads as a pair.
-    return bytes(data) if code == 0 else [code, bytes(data)]
-
-
-_decode = msgspec.msgpack.Decoder(ext_hook=_extension).decode
-
-
 def unpack(payload: bytes) -> Any:
     """Read one msgpack value."""
-    try:
-        return _decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, TypeError, ValueError) as error:
-        raise DecodeError(f"not msgpack: {error}") from None
-
-
-def to_json(value: Any) -> bytes:
-    """JSON as JSON.stringify writes it."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return msgpack.unpack(payload, _DEPTH)
 
 
 def from_json(payload: bytes | str) -> Any:
     """Read one JSON text."""
-    try:
-        return orjson.loads(payload)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return json.loads(payload, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise DecodeError(f"not JSON: {error}") from None
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    return json.loads(payload, _DEPTH)
 
 
 def read(payload: bytes) -> Any:
