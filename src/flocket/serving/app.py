@@ -196,6 +196,9 @@ class Beside:
         else:
             await self.app(scope, receive, send)
 
+    async def close(self) -> None:
+        await self.ours.close()
+
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The other application's own protocol decides; ours starts before it and ends after it."""
         await receive()
