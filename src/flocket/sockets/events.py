@@ -31,9 +31,8 @@ def is_coroutine_function(function: Function) -> bool:
     """Whether calling it gives a coroutine; also for partials and objects with an async `__call__`."""
     if inspect.iscoroutinefunction(function):
         return True
-    return not inspect.isroutine(function) and inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)
-    )
+    call = getattr(function, "__call__", None)  # noqa: B004  # of an object; whether it can be called is not asked
+    return not inspect.isroutine(function) and inspect.iscoroutinefunction(call)
 
 
 class EventHandler:
