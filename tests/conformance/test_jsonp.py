@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.peer import Poller, split3, target
+from tests.support.peer import SEPARATOR, Poller, split3, target, units
 from tests.support.raw import Response, http
 from tests.support.servers import Pool
 
@@ -22,7 +22,12 @@ class Scripts(Poller):
         found = re.fullmatch(r"___eio\[7\]\((.*)\);", response.text, re.DOTALL)
         assert found, response.text
         payload = json.loads(found[1])
-        return payload.split("\x1e") if self.eio == 4 else split3(payload)
+        return payload.split(SEPARATOR) if self.eio == 4 else split3(payload)
+
+    def post(self, *packets: str) -> Response:
+        if self.eio == 4:
+            return self.submit(SEPARATOR.join(packets))
+        return self.submit("".join(f"{units(packet)}:{packet}" for packet in packets))
 
     def submit(self, payload: str) -> Response:
         """As a form does: newlines of the text are escaped first, and then everything for the form."""
@@ -69,7 +74,7 @@ def test_the_index_is_digits_and_nothing_else(servers: Pool, index: str, shown: 
 
 
 def test_binary_is_base64_in_a_script(servers: Pool) -> None:
-    scripts = Scripts(servers.start(allow_eio3=True).port, 3, j="7")
+    scripts = Scripts(servers.start(allow_eio3=True).port, 3, j="7", b64="1")
     scripts.connect()
     head = '451-["echo",{"_placeholder":true,"num":0}]'
     scripts.submit(f"{len(head)}:{head}10:b4AQID/w==")

@@ -181,7 +181,7 @@ class Session:
             if kind == "4":
                 self.handler.on_message(frame[1:])
             else:
-                self._control(kind, frame)  # type: ignore[arg-type]  # a str, as the line above has seen
+                self._control(kind, frame)
         elif self.protocol == 4:
             self.handler.on_message(frame)
         elif frame[:1] == b"\x04":

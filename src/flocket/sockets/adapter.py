@@ -84,11 +84,12 @@ class Adapter:
 
     def broadcast(self, packet: Packet, target: Target) -> None:
         """Send a packet to the sockets meant. Must encode at once, and not block."""
-        self.broadcast_local(packet, target)
+        if not self.broadcast_local(packet, target):
+            self.nsp._parser.encode(packet)  # a value that cannot be sent is an error also while nobody listens
 
-    def broadcast_local(self, packet: Packet, target: Target) -> None:
-        """Send a packet to those of this process."""
-        deliver(self.sockets_local(target), packet, target, self.nsp)
+    def broadcast_local(self, packet: Packet, target: Target) -> int:
+        """Send a packet to those of this process; to how many it went."""
+        return deliver(self.sockets_local(target), packet, target, self.nsp)
 
     async def drained(self, target: Target) -> None:
         """Return once the buffers that an emission to `target` fills are below their mark."""
@@ -143,7 +144,12 @@ class Adapter:
         for socket in sockets:
             socket._acks_made().expect(ack_id, on_answer)
         deliver(sockets, packet, target, self.nsp)
-        self.nsp.server._deadlines.after(timeout, lambda: [socket._acks_made().forget(ack_id) for socket in sockets])
+
+        def forget() -> None:
+            for socket in sockets:
+                socket._acks_made().forget(ack_id)
+
+        self.nsp.server._deadlines.after(timeout, forget)
 
     # -- the sockets themselves -----------------------------------------------------------------------------
 

@@ -116,7 +116,7 @@ def _is_pydantic(annotation: Any) -> bool:
 def _pydantic_converter(annotation: Any) -> Convert:
     from pydantic import TypeAdapter  # the user's own dependency: the annotation comes from it
 
-    return TypeAdapter(annotation).validate_python  # type: ignore[no-any-return]  # pydantic may be absent when checked
+    return TypeAdapter(annotation).validate_python
 
 
 def _first_line(error: Exception) -> str:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["deliver"]
 
 
-def deliver(sockets: Iterable[Socket[Any]], packet: Packet, target: Target, nsp: Namespace[Any]) -> None:
-    """Send one packet to these sockets, which are of one namespace."""
+def deliver(sockets: Iterable[Socket[Any]], packet: Packet, target: Target, nsp: Namespace[Any]) -> int:
+    """Send one packet to these sockets, which are of one namespace; to how many it went."""
     encoded: Encoded | None = None
     sent = 0
     volatile = target.volatile
@@ -39,3 +39,4 @@ def deliver(sockets: Iterable[Socket[Any]], packet: Packet, target: Target, nsp:
             session.send(frame)
         sent += 1
     nsp._counters.events_out += sent
+    return sent

@@ -75,7 +75,13 @@ class _JsonDecoder:
         if isinstance(message, str):
             if assembly is not None:
                 raise DecodeError("text where an attachment was due")
-            packet = socketio.decode(message, self._limits)
+            limits = self._limits
+            packet = socketio.decode(
+                message,
+                depth=limits.json_depth,
+                namespace_bytes=limits.namespace_bytes,
+                max_attachments=limits.attachments,
+            )
             if packet.attachments:
                 self._assembly = Assembly(packet, self._limits.attachment_bytes)
                 return None
@@ -95,7 +101,8 @@ class MsgpackParser(PacketCodec):
         self._limits = limits
 
     def encode(self, packet: Packet, compress: bool = True) -> Encoded:
-        return Encoded((Frame(msgpack.encode(packet), True, compress=compress),))
+        _, (message,) = msgpack.encode(packet)
+        return Encoded((Frame(message, True, compress=compress),))
 
     def decoder(self) -> Decoder:
         return _MsgpackDecoder(self._limits)
@@ -108,9 +115,8 @@ class _MsgpackDecoder:
         self._limits = limits
 
     def add(self, message: str | bytes) -> Packet | None:
-        if isinstance(message, str):
-            raise DecodeError("text where msgpack was due")
-        return msgpack.decode(message, self._limits)
+        limits = self._limits
+        return msgpack.decode(message, depth=limits.json_depth, namespace_bytes=limits.namespace_bytes)
 
 
 class WrappedParser(PacketCodec):
