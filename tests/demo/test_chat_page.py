@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.support.programs import ROOT, Program, flocket, free_port, running
 
 NODE = ROOT / "tests" / "node"
