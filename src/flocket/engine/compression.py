@@ -1,0 +1,43 @@
+"""Which encoding a client accepts for a body, and the body so encoded.
+
+Knows Accept-Encoding (RFC 9110, 12.5.3) as far as gzip and deflate; does not know what is in the body.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+__all__ = ["accepted_encoding", "compress"]
+
+LEVEL = 6  # zlib's default: above it, time grows and size hardly shrinks
+WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+
+
+def accepted_encoding(accept: str | None) -> str | None:
+    """`gzip`, `deflate`, or None where the client takes neither."""
+    if not accept:
+        return None
+    best: tuple[float, str] | None = None
+    for part in accept.split(","):
+        name, _, parameters = part.strip().partition(";")
+        quality = _quality(parameters)
+        for encoding in ("gzip", "deflate") if name.strip() == "*" else (name.strip().lower(),):
+            if encoding in WINDOW and quality > 0 and (best is None or quality > best[0]):
+                best = (quality, encoding)
+    return best[1] if best else None
+
+
+def compress(body: bytes, encoding: str) -> bytes:
+    """The body in that encoding."""
+    stream = zlib.compressobj(LEVEL, zlib.DEFLATED, WINDOW[encoding])
+    return stream.compress(body) + stream.flush()
+
+
+def _quality(parameters: str) -> float:
+    name, _, value = parameters.strip().partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    try:
+        return float(value)
+    except ValueError:
+        return 0.0

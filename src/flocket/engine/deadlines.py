@@ -1,0 +1,87 @@
+"""Who is due when: one wheel for every session and every acknowledgement of a process.
+
+Does not know what is due, and has no clock: it asks its Runtime for the time and to be woken.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+
+from flocket.engine.contracts import Runtime
+
+__all__ = ["Deadline", "Deadlines"]
+
+GRAIN = 0.02  # seconds; far below the shortest timeout that anybody sets, and 50 wake-ups a second at the most
+STALL = 1.0  # seconds late from which the process, not the peers, is held to have slept
+
+
+class Deadline:
+    """One appointment; keep it to cancel it."""
+
+    __slots__ = ("bucket", "callback")
+
+    def __init__(self, bucket: int, callback: Callable[[], None]) -> None:
+        self.bucket = bucket
+        self.callback = callback
+
+
+class Deadlines:
+    """Appointments in buckets of GRAIN seconds: making and cancelling one costs a dictionary access.
+
+    The wheel runs on time that excludes stalls: when the process itself was stopped (SIGSTOP, a laptop's sleep, a
+    handler that blocked), its peers had no chance to answer, so every deadline moves by as much.
+    """
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._buckets: dict[int, set[Deadline]] = {}
+        self._order: list[int] = []
+        self._stalled = 0.0
+        self._wake: float | None = None  # when we asked to be woken, in the runtime's time
+
+    def after(self, seconds: float, callback: Callable[[], None]) -> Deadline:
+        """Call `callback` once, `seconds` from now or up to GRAIN later."""
+        due = self._runtime.now() - self._stalled + seconds
+        bucket = int(due / GRAIN) + 1
+        deadline = Deadline(bucket, callback)
+        members = self._buckets.get(bucket)
+        if members is None:
+            self._buckets[bucket] = {deadline}
+            heapq.heappush(self._order, bucket)
+            if self._order[0] == bucket:
+                self._ask(bucket)
+        else:
+            members.add(deadline)
+        return deadline
+
+    def cancel(self, deadline: Deadline | None) -> None:
+        """Forget an appointment; one that is over or None is ignored."""
+        if deadline is not None:
+            members = self._buckets.get(deadline.bucket)
+            if members is not None:
+                members.discard(deadline)
+
+    def run(self) -> None:
+        """Call all that is due. The runtime calls this when it was asked to."""
+        now = self._runtime.now()
+        if self._wake is not None and now - self._wake > STALL:
+            self._stalled += now - self._wake
+        self._wake = None
+        current = int((now - self._stalled) / GRAIN)
+        while self._order and self._order[0] <= current:
+            # Taken out first: a callback may make new appointments, or cancel its neighbours in this very bucket.
+            bucket = self._order[0]
+            members = self._buckets[bucket]
+            while members:
+                members.pop().callback()
+            heapq.heappop(self._order)
+            del self._buckets[bucket]
+        if self._order:
+            self._ask(self._order[0])
+
+    def _ask(self, bucket: int) -> None:
+        when = bucket * GRAIN + self._stalled
+        if self._wake is None or when < self._wake:
+            self._wake = when
+            self._runtime.wake_at(when)

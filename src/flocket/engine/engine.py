@@ -1,0 +1,273 @@
+"""All sessions of this process: open, find, close; and the answers that belong to no session.
+
+Knows requests, sessions and options; does not know which face brought a request or who listens to a session.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from flocket.codec.frames import Frame
+from flocket.engine import refusal
+from flocket.engine.contracts import Exchange, Handler, Headers, Runtime, Transport, Upgrade
+from flocket.engine.cookies import handshake_cookie
+from flocket.engine.cors import Cors
+from flocket.engine.deadlines import Deadlines
+from flocket.engine.handshake import revision, verify
+from flocket.engine.polling import Polling
+from flocket.engine.probe import Probe
+from flocket.engine.refusal import Refusal
+from flocket.engine.request import Request
+from flocket.engine.session import Carrier, Session
+from flocket.errors import ConnectError
+from flocket.observe import Counters
+from flocket.options import EngineOptions
+
+__all__ = ["Engine"]
+
+BUSY = Refusal(refusal.FORBIDDEN, {"name": "TOO_MANY_UNCONNECTED"}, "Too many connections", 503, (("Retry-After", "1"),))
+CLOSING = Refusal(refusal.FORBIDDEN, {"name": "SHUTTING_DOWN"}, "Server shutting down", 503, (("Retry-After", "1"),))
+
+
+class Engine:
+    """Serves one path. `on_session` is told of each new session and returns its handler."""
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        runtime: Runtime,
+        on_session: Callable[[Session], Handler],
+        make_sid: Callable[[], str],
+        counters: Counters | None = None,
+    ) -> None:
+        self.options = options
+        self.runtime = runtime
+        self.counters = counters or Counters()
+        self.deadlines = Deadlines(runtime)
+        self.sessions: dict[str, Session] = {}
+        self.unconnected = 0  # sessions that nobody has vouched for yet; kept by whoever makes the handlers
+        self.draining = False  # no new session is opened
+        self.send_bytes = options.limits.send_bytes
+        self.send_packets = options.limits.send_packets
+        self.call_soon = runtime.call_soon
+        self.cors = Cors(options.cors_origins, options.cors_credentials)
+        self._on_session = on_session
+        self._make_sid = make_sid
+        self._dirty: list[Session] = []
+        self._listeners: dict[str, list[Callable[..., object]]] = {}
+
+    # -- events of the engine itself ------------------------------------------------------------------------
+
+    @property
+    def clients_count(self) -> int:
+        return len(self.sessions)
+
+    def on(self, event: str, listener: Callable[..., object]) -> None:
+        """`connection_error` (request, code, message, context), `initial_headers` and `headers` (headers, request)."""
+        self._listeners.setdefault(event, []).append(listener)
+
+    def _tell(self, event: str, *args: Any) -> None:
+        for listener in self._listeners.get(event, ()):
+            listener(*args)
+
+    # -- requests -------------------------------------------------------------------------------------------
+
+    def handle(self, exchange: Exchange) -> None:
+        """Serve one HTTP request, now or when there is something to say."""
+        request = exchange.request
+        if request.method == "OPTIONS" and request.header(b"access-control-request-method") is not None:
+            self._preflight(exchange)
+            return
+        refused = verify(request, self.sessions, self.options, self.cors, upgrade=False)
+        if refused is not None:
+            self.refuse(exchange, refused)
+            return
+        sid = request.query.get("sid")
+        if not sid:
+            self._admit(request, lambda: self._open_polling(exchange), lambda no, data: self.refuse(exchange, no, data))
+            return
+        transport = self.sessions[sid].transport
+        assert isinstance(transport, Polling)
+        transport.on_request(exchange)
+
+    def upgrade(self, upgrade: Upgrade) -> None:
+        """Serve one request to become a WebSocket."""
+        request = upgrade.request
+        refused = verify(request, self.sessions, self.options, self.cors, upgrade=True)
+        if refused is not None:
+            self.refuse_upgrade(upgrade, refused)
+            return
+        sid = request.query.get("sid")
+        if not sid:
+            self._admit(request, lambda: self._open_websocket(upgrade), lambda no, _: self.refuse_upgrade(upgrade, no))
+            return
+        session = self.sessions[sid]
+        headers = self._headers(request)
+        if session.upgrading is not None or not isinstance(session.transport, Polling) or not self.options.allow_upgrades:
+            upgrade.accept(NOBODY, headers).close()  # as Node: accepted, then closed
+            return
+        Probe(self, session, upgrade, headers)
+
+    def refuse(self, exchange: Exchange, refused: Refusal, data: Any = None) -> None:
+        """Answer a request with its numbered error."""
+        self._count_refusal(exchange.request, refused)
+        self.respond(exchange, refused.http_status, refused.http_headers(), refused.body(data))
+
+    def refuse_upgrade(self, upgrade: Upgrade, refused: Refusal) -> None:
+        """Answer an upgrade with its error, in HTTP."""
+        self._count_refusal(upgrade.request, refused)
+        upgrade.refuse(refused.upgrade_status, refused.upgrade_headers(), refused.text.encode())
+
+    def respond(
+        self,
+        exchange: Exchange,
+        status: int,
+        headers: Headers,
+        body: bytes,
+        *,
+        close: bool = False,
+        greets: str | None = None,
+    ) -> None:
+        """Answer a request of this path, with the headers that every such answer has; `greets` names a new session."""
+        headers.append(("Cache-Control", "no-store"))
+        headers += self._headers(exchange.request, greets)
+        exchange.respond(status, headers, body, close=close)
+
+    def _headers(self, request: Request, sid: str | None = None) -> Headers:
+        headers = self.cors.headers(request)
+        if sid is not None:
+            if self.options.cookie is not None:
+                headers.append(("Set-Cookie", handshake_cookie(self.options.cookie, sid)))
+            self._tell("initial_headers", headers, request)
+        self._tell("headers", headers, request)
+        return headers
+
+    def _preflight(self, exchange: Exchange) -> None:
+        if not self.cors.admits(exchange.request):
+            context = {"name": "FOREIGN_ORIGIN", "origin": exchange.request.header(b"origin")}
+            self.refuse(exchange, Refusal(refusal.FORBIDDEN, context))
+            return
+        exchange.respond(204, self.cors.preflight(exchange.request), b"")
+
+    def _count_refusal(self, request: Request, refused: Refusal) -> None:
+        self.counters.refused += 1
+        self._tell("connection_error", request, refused.code, refused.text, refused.context)
+
+    # -- handshake ------------------------------------------------------------------------------------------
+
+    def _admit(self, request: Request, accept: Callable[[], None], refuse: Callable[[Refusal, Any], None]) -> None:
+        if self.draining:
+            refuse(CLOSING, None)
+        elif self.unconnected >= self.options.limits.unconnected:
+            refuse(BUSY, None)
+        elif self.options.allow_request is None:
+            accept()
+        else:
+            self._ask_user(self.options.allow_request, request, accept, refuse)
+
+    def _ask_user(
+        self,
+        allow: Callable[[Request], Awaitable[None] | None],
+        request: Request,
+        accept: Callable[[], None],
+        refuse: Callable[[Refusal, Any], None],
+    ) -> None:
+        async def ask() -> None:
+            try:
+                answer = allow(request)
+                if inspect.isawaitable(answer):
+                    await answer
+            except ConnectError as error:
+                message = error.message
+                refuse(Refusal(refusal.FORBIDDEN, {"message": message}, message), error.data)
+            except Exception:
+                # The user's own mistake: the client learns nothing of it, the log all.
+                refuse(Refusal(refusal.FORBIDDEN, {"name": "ALLOW_REQUEST_FAILED"}), None)
+                raise
+            else:
+                accept()
+
+        self.runtime.spawn(ask())
+
+    def _open_polling(self, exchange: Exchange) -> None:
+        sid = self._make_sid()
+        transport = Polling(self, greets=sid)
+        session = transport.session = self._add(sid, exchange.request, transport)
+        transport.attach(exchange)
+        transport.send([self._greeting(session)])
+        session.handler = self._on_session(session)
+
+    def _open_websocket(self, upgrade: Upgrade) -> None:
+        sid = self._make_sid()
+        opening = _Opening()
+        transport: Transport = upgrade.accept(opening, self._headers(upgrade.request, sid))
+        session = self._add(sid, upgrade.request, transport)
+        transport.receiver = session
+        session.send(self._greeting(session))
+        session.handler = self._on_session(session)
+
+    def _add(self, sid: str, request: Request, transport: Carrier) -> Session:
+        session = Session(sid, revision(request.query), request, self, transport)
+        self.sessions[sid] = session
+        self.counters.handshakes += 1
+        return session
+
+    def _greeting(self, session: Session) -> Frame:
+        options = self.options
+        may_upgrade = session.transport_name == "polling" and options.allow_upgrades and "websocket" in options.transports
+        words = {
+            "sid": session.id,
+            "upgrades": ["websocket"] if may_upgrade else [],
+            "pingInterval": round(options.ping_interval * 1000),
+            "pingTimeout": round(options.ping_timeout * 1000),
+            "maxPayload": options.max_payload,
+        }
+        return Frame(b"0" + json.dumps(words, separators=(",", ":")).encode(), compress=False)
+
+    # -- sessions -------------------------------------------------------------------------------------------
+
+    def flush_later(self, session: Session) -> None:
+        """Flush this session at the end of the turn, with all others that sent something."""
+        if not self._dirty:
+            self.call_soon(self._flush)
+        self._dirty.append(session)
+
+    def _flush(self) -> None:
+        dirty = self._dirty
+        self._dirty = []
+        for session in dirty:
+            session.flush()
+
+    def forget(self, session: Session, reason: str) -> None:
+        """A session has ended; it calls this itself."""
+        self.sessions.pop(session.id, None)
+
+    def close(self, reason: str = "server shutting down") -> None:
+        """End every session: polls under way are answered, WebSockets closed as going away (1001)."""
+        self.draining = True
+        for session in list(self.sessions.values()):
+            session.close(reason, 1001)
+            if session.transport.name == "polling":
+                session.drop(reason)  # nobody waits 30 s for a poll that may never come
+        self._flush()
+
+
+class _Opening:
+    """Receives nothing: stands in until the session exists, within the same call."""
+
+    __slots__ = ()
+
+    def receive(self, frame: str | bytes) -> None:
+        pass
+
+    def on_writable(self) -> None:
+        pass
+
+    def on_lost(self, reason: str) -> None:
+        pass
+
+
+NOBODY = _Opening()

@@ -1,0 +1,211 @@
+"""Adapter: who is in which room and how an emission reaches them. The base, and the adapter of a lone node.
+
+An author who joins several nodes inherits it and adds the others to each method. Knows one namespace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from flocket.codec.socketio import Packet
+from flocket.sockets.answers import Answers
+from flocket.sockets.delivery import deliver
+from flocket.sockets.remote import SocketDetails
+from flocket.sockets.rooms import ROOM_EVENTS, Rooms
+from flocket.sockets.target import Target
+
+if TYPE_CHECKING:
+    from flocket.sockets.namespace import Namespace
+    from flocket.sockets.socket import Socket
+
+__all__ = ["Adapter"]
+
+
+class Adapter:
+    """One namespace's adapter, made by the server with the namespace; everything runs in the server's loop.
+
+    What is called `*_local` means this process alone, and is what a message from another node ends in.
+    """
+
+    def __init__(self, nsp: Namespace[Any]) -> None:
+        self.nsp = nsp
+        self._listeners: dict[str, list[Callable[..., object]]] = {}
+        self._rooms = Rooms(self._tell)
+
+    # -- life ---------------------------------------------------------------------------------------------
+
+    async def init(self) -> None:
+        """Called once, before the namespace's first socket."""
+
+    async def close(self) -> None:
+        """Called once, when the server closes or a dynamic namespace is given up."""
+
+    # -- rooms --------------------------------------------------------------------------------------------
+
+    @property
+    def rooms(self) -> dict[str, set[str]]:
+        """Room to the ids of this process's sockets in it. Yours to read."""
+        return self._rooms.rooms
+
+    @property
+    def sids(self) -> dict[str, set[str]]:
+        """Id to its rooms, for the sockets of this process. Yours to read."""
+        return self._rooms.sids
+
+    def on(self, event: str, listener: Callable[..., object]) -> None:
+        """`create_room` (room), `delete_room` (room), `join_room` (room, id), `leave_room` (room, id); plain functions."""
+        if event not in ROOM_EVENTS:
+            raise ValueError(f"{event!r}: an adapter tells of {', '.join(ROOM_EVENTS)}")
+        self._listeners.setdefault(event, []).append(listener)
+
+    def _tell(self, event: str, *args: str) -> None:
+        for listener in self._listeners.get(event, ()):
+            listener(*args)
+
+    def add_all(self, sid: str, rooms: Iterable[str]) -> None:
+        """A socket of this process joins rooms."""
+        self._rooms.add(sid, rooms)
+
+    def remove(self, sid: str, room: str) -> None:
+        """A socket of this process leaves a room."""
+        self._rooms.remove(sid, room)
+
+    def remove_all(self, sid: str) -> None:
+        """A socket of this process is gone."""
+        self._rooms.remove_all(sid)
+
+    async def settled(self) -> None:
+        """Return once every `add_all` so far is known to the other nodes."""
+        await asyncio.sleep(0)
+
+    # -- emissions ----------------------------------------------------------------------------------------
+
+    def broadcast(self, packet: Packet, target: Target) -> None:
+        """Send a packet to the sockets meant. Must encode at once, and not block."""
+        if not self.broadcast_local(packet, target):
+            self.nsp._parser.encode(packet)  # a value that cannot be sent is an error also while nobody listens
+
+    def broadcast_local(self, packet: Packet, target: Target) -> int:
+        """Send a packet to those of this process; to how many it went."""
+        return deliver(self.sockets_local(target), packet, target, self.nsp)
+
+    async def drained(self, target: Target) -> None:
+        """Return once the buffers that an emission to `target` fills are below their mark."""
+        await asyncio.sleep(0)
+        for socket in list(self.sockets_local(target)):
+            await socket._drained()
+
+    async def broadcast_with_ack(self, packet: Packet, target: Target, timeout: float) -> Answers:
+        """Ask the sockets meant; one value of each. Raises AckTimeout with what came within `timeout` seconds."""
+        return await self.ask_local(packet, target, timeout)
+
+    async def ask_local(self, packet: Packet, target: Target, timeout: float) -> Answers:
+        """Ask those of this process."""
+        done = asyncio.Event()
+        values: list[Any] = []
+        asked = 0
+
+        def on_count(count: int) -> None:
+            nonlocal asked
+            asked = count
+
+        def on_answer(answer: list[Any] | None) -> None:
+            nonlocal asked
+            if answer is None:
+                asked -= 1
+            else:
+                values.append(answer[0] if answer else None)
+            if len(values) >= asked:
+                done.set()
+
+        self.question_local(packet, target, timeout, on_count, on_answer)
+        if asked > len(values):
+            await self.nsp.server._within(timeout, done, values)
+        return Answers(values)
+
+    def question_local(
+        self,
+        packet: Packet,
+        target: Target,
+        timeout: float,
+        on_count: Callable[[int], None],
+        on_answer: Callable[[list[Any] | None], None],
+    ) -> None:
+        """Ask those of this process without waiting.
+
+        `on_count` is told at once how many were asked, then `on_answer` each client's values, or None for a client
+        that is gone. After `timeout` seconds answers are no longer listened for.
+        """
+        ack_id = packet.id = self.nsp._next_ack_id()
+        sockets = list(self.sockets_local(target))
+        on_count(len(sockets))
+        for socket in sockets:
+            socket._acks_made().expect(ack_id, on_answer)
+        deliver(sockets, packet, target, self.nsp)
+
+        def forget() -> None:
+            for socket in sockets:
+                socket._acks_made().forget(ack_id)
+
+        self.nsp.server._deadlines.after(timeout, forget)
+
+    # -- the sockets themselves -----------------------------------------------------------------------------
+
+    def sockets_local(self, target: Target) -> Iterator[Socket[Any]]:
+        """The sockets of this process that the target means."""
+        sockets = self.nsp.sockets
+        if target.rooms is None and not target.except_rooms:
+            yield from sockets.values()
+            return
+        for sid in self._rooms.resolve(target):
+            socket = sockets.get(sid)
+            if socket is not None:
+                yield socket
+
+    async def fetch_sockets(self, target: Target) -> list[SocketDetails]:
+        """What the sockets meant are now, of every node."""
+        return [socket._details() for socket in self.sockets_local(target)]
+
+    async def count(self, target: Target) -> int:
+        """How many sockets are meant, of every node."""
+        return sum(1 for _ in self.sockets_local(target))
+
+    async def server_count(self) -> int:
+        """How many nodes there are, this one included."""
+        return 1
+
+    def add_sockets(self, target: Target, rooms: tuple[str, ...]) -> None:
+        """Make the sockets meant join rooms."""
+        self.add_sockets_local(target, rooms)
+
+    def add_sockets_local(self, target: Target, rooms: tuple[str, ...]) -> None:
+        for socket in list(self.sockets_local(target)):
+            self.add_all(socket.id, rooms)
+
+    def del_sockets(self, target: Target, rooms: tuple[str, ...]) -> None:
+        """Make the sockets meant leave rooms."""
+        self.del_sockets_local(target, rooms)
+
+    def del_sockets_local(self, target: Target, rooms: tuple[str, ...]) -> None:
+        for socket in list(self.sockets_local(target)):
+            for room in rooms:
+                self.remove(socket.id, room)
+
+    def disconnect_sockets(self, target: Target, close: bool) -> None:
+        """Disconnect the sockets meant."""
+        self.disconnect_sockets_local(target, close)
+
+    def disconnect_sockets_local(self, target: Target, close: bool) -> None:
+        for socket in list(self.sockets_local(target)):
+            socket.disconnect(close)
+
+    # -- node to node ---------------------------------------------------------------------------------------
+
+    def server_side_emit(self, args: list[Any]) -> None:
+        """Send an event (name first) to the other nodes. A lone node has none."""
+
+    async def server_side_emit_with_ack(self, args: list[Any], timeout: float) -> Answers:
+        """Send an event to the other nodes and gather one answer of each."""
+        return Answers()

@@ -1,0 +1,42 @@
+"""Encode once, hand the same frames to every session: the hot path of an emission.
+
+Knows sockets and frames; does not know how the sockets were chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from flocket.codec.socketio import Packet
+from flocket.sockets.parsers import Encoded
+from flocket.sockets.target import Target
+
+if TYPE_CHECKING:
+    from flocket.sockets.namespace import Namespace
+    from flocket.sockets.socket import Socket
+
+__all__ = ["deliver"]
+
+
+def deliver(sockets: Iterable[Socket[Any]], packet: Packet, target: Target, nsp: Namespace[Any]) -> int:
+    """Send one packet to these sockets, which are of one namespace; to how many it went."""
+    encoded: Encoded | None = None
+    sent = 0
+    volatile = target.volatile
+    for socket in sockets:
+        if encoded is None:
+            # Not before somebody wants it: a node without members pays nothing.
+            encoded = nsp._parser.encode(packet, target.compress)
+        session = socket._session
+        if volatile and not session.writable:
+            nsp._counters.volatile_dropped += 1
+            continue
+        if socket._outgoing is not None:
+            socket._tell_outgoing(packet.data)
+        frames = encoded.frames if session.protocol == 4 else encoded.for_protocol(session.protocol)
+        for frame in frames:
+            session.send(frame)
+        sent += 1
+    nsp._counters.events_out += sent
+    return sent
