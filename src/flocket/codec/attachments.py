@@ -14,7 +14,10 @@ __all__ = ["encode", "restore"]
 
 
 def encode(value: Any) -> tuple[bytes, list[bytes]]:
-    """The JSON of `value` with a placeholder for each bytes-like object, and these in order. Raises EncodeError."""
+    """The JSON of `value` with a placeholder for each bytes-like object, and these. Raises EncodeError."""
+    text = json.dumps_common(value)
+    if text is not None:
+        return text, []
     buffers: list[bytes] = []
 
     def lift(data: bytes) -> dict[str, Any]:
@@ -27,8 +30,8 @@ def encode(value: Any) -> tuple[bytes, list[bytes]]:
 def restore(value: Any, buffers: list[bytes]) -> Any:
     """Put `buffers` where the placeholders in `value` (as `json.loads` made it) are, in place.
 
-    Returns the value, which is another only if it was a placeholder itself. Raises DecodeError for a number that
-    names no attachment, and unless every attachment is named exactly once, as every encoder does it.
+    Returns the value, which is another only if it was a placeholder itself. Raises DecodeError for a number
+    that names no attachment, and unless every attachment is named exactly once, as every encoder does it.
     """
     missing: list[bytes | None] = [*buffers]
     value = _restore(value, missing)

@@ -1,4 +1,4 @@
-"""Base64 read strictly: Python's own reader skips what it does not know, so that rubbish would become data."""
+"""Base64 read strictly: Python's own reader skips what it does not know, and rubbish would become data."""
 
 from __future__ import annotations
 

@@ -28,8 +28,8 @@ def pack(value: Any) -> bytes:
 
     Sends what `json.dumps` sends, and bytes as they are. Raises EncodeError, naming the path.
     """
-    # msgspec takes naive datetimes, sets and decimals for strings and arrays without a word. orjson, which has
-    # no such manners, goes first: a second pass in C costs a fraction of a walk in Python.
+    # msgspec takes naive datetimes, sets and decimals for strings and arrays without a word. orjson, which
+    # does not, goes first: a second pass in C costs a fraction of a walk in Python.
     try:
         orjson.dumps(value, _accept, _CHECK | orjson.OPT_STRICT_INTEGER)
         packed = _encoder.encode(value)
@@ -76,9 +76,13 @@ def unpack(data: bytes | memoryview, depth: int = 128) -> Any:
         value = _decoder.decode(data)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise DecodeError("invalid msgpack") from error
-    if len(data) > depth and _too_deep(value, depth):
+    if len(data) > depth and len(bytes(data).translate(None, _OTHERS)) > depth and _too_deep(value, depth):
         raise DecodeError("msgpack nested too deep")
     return value
+
+
+# All but the first bytes of arrays and maps (fixmap, fixarray, array 16 and 32, map 16 and 32).
+_OTHERS = bytes(set(range(256)) - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
 
 
 def _too_deep(value: Any, depth: int) -> bool:

@@ -1,4 +1,4 @@
-"""A value of Python as the plain values that JSON and msgpack share, with the path of whatever cannot be sent.
+"""A value of Python as the plain values that JSON and msgpack share, or the path of what cannot be sent.
 
 Knows which types are sent, and as what; does not know how they are written.
 """
@@ -37,7 +37,7 @@ def iso(when: datetime) -> str:
 
 
 def shallow(item: Any) -> Any:
-    """One object that JSON does not know, as one that it knows; what it holds is not looked at. Raises NotPlain."""
+    """An object that JSON does not know, as one that it knows; what it holds stays as it is. Or NotPlain."""
     if isinstance(item, msgspec.Struct):
         return _struct(item)
     if isinstance(item, tuple):  # a named tuple
@@ -67,35 +67,40 @@ def _is_default(field: msgspec.structs.FieldInfo, value: Any) -> bool:
     return field.default_factory in (list, dict) and type(value) is field.default_factory and not value
 
 
-def plain(value: Any, leaf: Callable[[Any], Any], path: str = "$", depth: int = 0) -> Any:
+def plain(value: Any, leaf: Callable[[Any], Any]) -> Any:
     """A copy made of dicts with str keys, lists, str, finite floats, exact integers, bool and None.
 
-    `leaf` replaces bytes-like objects and datetimes, and may raise NotPlain. Raises EncodeError with the path.
+    `leaf` replaces bytes-like objects and datetimes, or raises NotPlain. Raises EncodeError with the path.
     """
+    trail: list[Any] = []
     try:
-        return _plain(value, leaf, path, depth)
+        return _plain(value, leaf, trail)
     except NotPlain as error:
-        raise EncodeError(f"{_shorten(path)}: {error} cannot be sent") from None
+        reason = f"{error} cannot be sent"
+    except RecursionError:
+        reason = "nested too deep"
+    raise EncodeError(f"{_path(trail)}: {reason}")
 
 
-def _plain(value: Any, leaf: Callable[[Any], Any], path: str, depth: int) -> Any:
+def _plain(value: Any, leaf: Callable[[Any], Any], trail: list[Any]) -> Any:
+    # `trail` is the way to `value`; after a failure it still points there. One frame for each level.
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, Enum):
-        return plain(value.value, leaf, path, depth)
+    while isinstance(value, Enum):
+        value = value.value
     if isinstance(value, str):
         return str.__str__(value)
     if isinstance(value, int):
         return _exact(value)
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise NotPlain(f"{float(value)}")
+            raise NotPlain("NaN" if math.isnan(value) else "infinity")
         return float(value)
     if isinstance(value, bytes | bytearray | memoryview | datetime):
         return leaf(value)
     if isinstance(value, UUID):
         return str(value)
-    if depth >= MAX_DEPTH:
+    if len(trail) >= MAX_DEPTH:
         raise NotPlain(f"what is nested more than {MAX_DEPTH} deep")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         # As orjson: names with a leading underscore stay at home.
@@ -103,10 +108,22 @@ def _plain(value: Any, leaf: Callable[[Any], Any], path: str, depth: int) -> Any
     elif not isinstance(value, dict | list | tuple):
         value = shallow(value)
     if isinstance(value, dict):
-        return {
-            _key(key): plain(item, leaf, path + _step(key), depth + 1) for key, item in value.items()
-        }
-    return [plain(item, leaf, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
+        copy = {}
+        for key, item in value.items():
+            trail.append(key)
+            copy[_key(key)] = _plain(item, leaf, trail)
+            trail.pop()
+        return copy
+    items = []
+    for index, item in enumerate(value):
+        trail.append(_Index(index))
+        items.append(_plain(item, leaf, trail))
+        trail.pop()
+    return items
+
+
+class _Index(int):
+    """A place in a list, which is not a key that is an integer."""
 
 
 def _exact(value: int) -> int:
@@ -131,8 +148,14 @@ def _key(key: Any) -> str:
     raise NotPlain(f"a key of type {type(key).__name__}")
 
 
+def _path(trail: list[Any]) -> str:
+    return _shorten("$" + "".join(map(_step, trail)))
+
+
 def _step(key: Any) -> str:
-    return f".{key}" if isinstance(key, str) and key.isidentifier() else f"[{_shorten(repr(key))}]"
+    if isinstance(key, str) and key.isidentifier():
+        return f".{key}"
+    return f"[{int(key)}]" if isinstance(key, _Index) else f"[{_shorten(repr(key))}]"
 
 
 def _shorten(text: str) -> str:
