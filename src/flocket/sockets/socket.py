@@ -138,8 +138,6 @@ class Socket(Sends, Generic[T]):
         """Send this client an event. A plain call: the values are encoded at once."""
         return self._send_event(event_packet(self.nsp.name, event, args), True, False)
 
-    send = emit
-
     @property
     def volatile(self) -> OneClient:  # type: ignore[override]  # to itself, where Sends means others
         """May be lost if this client is not ready to receive."""
