@@ -5,6 +5,8 @@ Joins a parser (JSON, msgpack, the user's) to Engine.IO's frames. Does not know 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flocket.codec import msgpack, socketio
 from flocket.codec.errors import DecodeError
 from flocket.codec.frames import Frame
@@ -13,7 +15,15 @@ from flocket.errors import ConfigError
 from flocket.options import Limits
 from flocket.sockets.contracts import Decoder, Parser
 
-__all__ = ["Encoded", "JsonParser", "MsgpackParser", "PacketCodec", "WrappedParser", "choose_parser"]
+__all__ = [
+    "Encoded",
+    "JsonParser",
+    "MsgpackParser",
+    "PacketCodec",
+    "WrappedParser",
+    "choose_parser",
+    "read_frames",
+]
 
 
 class Encoded:
@@ -44,6 +54,17 @@ class PacketCodec:
 
     def decoder(self) -> Decoder:
         raise NotImplementedError
+
+
+def read_frames(parser: PacketCodec, frames: Sequence[Frame]) -> Packet:
+    """The packet that these frames of Engine.IO 4 are, whole. Raises DecodeError."""
+    decoder = parser.decoder()
+    packet = None
+    for frame in frames:
+        packet = decoder.add(frame.payload if frame.binary else frame.payload[1:].decode())
+    if packet is None:
+        raise DecodeError("frames that are no whole packet")
+    return packet
 
 
 class JsonParser(PacketCodec):
