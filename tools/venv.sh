@@ -17,11 +17,14 @@ find_python() {
     return 1
 }
 
+# What was installed stands in a stamp; whoever may test may also run.
 stamp=".build/$(basename "$venv")-$purpose"
 facts=$(cksum <pyproject.toml)
-if [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$facts" ]; then
-    exit 0
-fi
+for known in "$stamp" ".build/$(basename "$venv")-test"; do
+    if [ -x "$venv/bin/python" ] && [ -f "$known" ] && [ "$(cat "$known")" = "$facts" ]; then
+        exit 0
+    fi
+done
 
 if [ ! -x "$venv/bin/pip" ]; then
     python=$(find_python) || {
