@@ -56,7 +56,7 @@ def call_all(
             socket._turns.start(_call_rest(socket, event, handlers[index:], args, answer, given, value))
             return
         try:
-            result = handler.function(*given, *handler.signature.fit(args))
+            result = handler.function(*given, *handler.fit(args))
         except Exception as error:
             failed(socket, event, error, answer)
             return
@@ -145,7 +145,7 @@ def error_answer(error: Exception) -> dict[str, Any]:
 class Turns:
     """One socket's handlers in order: which run, which events wait. None starts before `connection` has returned."""
 
-    __slots__ = ("_limit", "_running", "_socket", "_tasks", "_waiting", "_waiting_bytes", "ready")
+    __slots__ = ("_limit", "_running", "_socket", "_tasks", "_waiting", "idle", "ready")
 
     def __init__(self, socket: Socket[Any], limit: int) -> None:
         self._socket = socket
@@ -154,10 +154,11 @@ class Turns:
         self._waiting: deque[Callable[[], None]] | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
         self.ready = False
+        self.idle = False  # the next event may start at once: the hot path asks no more than this
 
     def take(self, start: Callable[[], None], bound: int) -> bool:
         """Start an event's handlers, now or in its turn. False: too many wait already."""
-        if self.ready and self._running < self._limit and not self._waiting:
+        if self.idle:
             start()
             return True
         if self._waiting is None:
@@ -166,10 +167,6 @@ class Turns:
             return False
         self._waiting.append(start)
         return True
-
-    @property
-    def free(self) -> bool:
-        return self.ready and self._running < self._limit and not self._waiting
 
     def open(self) -> None:
         """The `connection` handlers have returned."""
@@ -180,6 +177,7 @@ class Turns:
         """Run the rest of an event's handlers as a task, which takes one of the places."""
         task = self._socket.server._runtime.create_task(coroutine)
         self._running += 1
+        self.idle = self.idle and self._running < self._limit
         if self._tasks is None:
             self._tasks = set()
         self._tasks.add(task)
@@ -196,6 +194,7 @@ class Turns:
     def _pump(self) -> None:
         while self._waiting and self._running < self._limit and self.ready:
             self._waiting.popleft()()
+        self.idle = self.ready and self._running < self._limit and not self._waiting
 
     def drop_waiting(self) -> None:
         """The client is gone: events that have not started never do. Those that run go on."""

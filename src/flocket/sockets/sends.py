@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["BroadcastOperator", "Sends", "Sphere", "event_packet"]
 
 # A client could not tell these from what its own library says.
-RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
+RESERVED = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
 
 
 def event_packet(nsp: str, event: str, args: tuple[Any, ...], ack_id: int | None = None) -> Packet:
