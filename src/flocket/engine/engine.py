@@ -168,7 +168,7 @@ class Engine:
 
     def _count_refusal(self, request: Request, refused: Refusal) -> None:
         self.counters.refused += 1
-        self._tell("connection_error", request, refused.code, refused.text, refused.context)
+        self._tell("connection_error", request, refused.code, refusal.MESSAGES[refused.code], refused.details)
 
     # -- handshake ------------------------------------------------------------------------------------------
 

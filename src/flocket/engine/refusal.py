@@ -43,6 +43,11 @@ class Refusal:
         return self.message or MESSAGES[self.code]
 
     @property
+    def details(self) -> dict[str, Any]:
+        """The context that `connection_error` is told; the words of `allow_request` are a part of it, as in Node."""
+        return {**self.context, "message": self.message} if self.message else self.context
+
+    @property
     def http_status(self) -> int:
         return self.status or (403 if self.code == FORBIDDEN else 400)
 

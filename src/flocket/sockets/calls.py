@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flocket.errors import EventError
+from flocket.errors import ConnectError, EventError
 from flocket.sockets.arguments import ArgumentError
 from flocket.sockets.events import COROUTINE, PLAIN, EventHandler
 
@@ -23,6 +23,7 @@ __all__ = ["Turns", "call_all", "error_answer"]
 
 log = logging.getLogger("flocket")
 
+REFUSALS = (EventError, ConnectError)  # raised to refuse, in a handler or by a guard: no failure of ours
 INTERNAL = {"error": {"message": "internal error"}}
 MISSING = object()
 
@@ -101,7 +102,7 @@ def failed(socket: Socket[Any], event: str, error: Exception, answer: Answer | N
     if isinstance(error, ArgumentError):
         counters.bad_arguments += 1
         log.info("%s: event %r from %s refused: %s", socket.nsp.name, event[:80], socket.id, error)
-    elif not isinstance(error, EventError):
+    elif not isinstance(error, REFUSALS):
         counters.handler_errors += 1
         log.error("%s: the handler of %r failed", socket.nsp.name, event[:80], exc_info=error)
     hooks = socket.nsp._events.errors
@@ -132,7 +133,7 @@ async def _tell_hooks(
 
 def error_answer(error: Exception) -> dict[str, Any]:
     """What the client is told: the user's words, what was wrong with its argument, or nothing of our insides."""
-    if isinstance(error, EventError):
+    if isinstance(error, REFUSALS):
         told: dict[str, Any] = {"message": error.message}
         if error.data is not None:
             told["data"] = error.data

@@ -155,8 +155,6 @@ class Socket(Sends, Generic[T]):
         emission = self._emission = Emission(self._drained)
         return emission
 
-    send = emit
-
     @property
     def volatile(self) -> OneClient:  # type: ignore[override]  # to itself, where Sends means others
         """May be lost if this client is not ready to receive."""
