@@ -75,6 +75,7 @@ SENT: list[tuple[Any, str]] = [
     (2**53, "2**53"),
     (-(2**53), "-(2**53)"),
     (2**60, "2**60"),
+    (1152921504606847000, "2**60"),  # which JavaScript prints so
     (2**64, "2**64"),
     (2**70, "2**70"),
     (10**22, "1e22"),
@@ -188,6 +189,12 @@ def test_we_read_what_javascript_sends(node: dict[str, list[Any]]) -> None:
             else:
                 assert value == expected, expression
                 assert type(value) is type(expected), expression
+
+
+def test_what_javascript_sent_can_be_sent_back(node: dict[str, list[Any]]) -> None:
+    for text in node["received"]:
+        value = json.loads(text)
+        assert json.loads(json.dumps(value)) == value
 
 
 def test_both_agree_on_what_is_json(node: dict[str, list[Any]]) -> None:

@@ -9,6 +9,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -131,10 +132,14 @@ def _exact(value: int) -> int:
     if -(2**53) <= number <= 2**53:
         return number
     try:
-        if int(float(number)) == number:
-            return number
+        double = float(number)
     except OverflowError:
         pass
+    else:
+        # JavaScript prints a double by the fewest digits that mean it, 2**60 as 1152921504606847000. What
+        # comes so must be able to go back: it is read as the very number that was sent.
+        if int(double) == number or int(Decimal(repr(double))) == number:
+            return number
     raise NotPlain(f"the integer {_shorten(hex(number))}, which a double cannot hold exactly,")
 
 
