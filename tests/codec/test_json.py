@@ -330,6 +330,11 @@ def test_the_depth_is_the_callers_to_choose() -> None:
         json.loads("[[[1]]]", 2)
 
 
+def test_a_text_too_short_to_be_too_deep_is_not_measured_but_read() -> None:
+    assert json.loads("[[[1]]]", 3) == [[[1]]]
+    assert json.loads('{"a":{}}', 2) == {"a": {}}
+
+
 def test_invalid_utf8_is_refused() -> None:
     for data in (b'"\xff"', b'"\xed\xa0\x80"', b'"\\ud800\xff"', b"\xff\xfe1\x00", b"1\x00"):
         with pytest.raises(DecodeError):

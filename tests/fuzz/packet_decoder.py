@@ -45,13 +45,13 @@ MESSAGES = [
 ]
 PIECES = [
     *[b"[", b"]", b"{", b"}", b'"', b"\\", b"\\ud800", b"\xf0\x9f\x98\x80", b"\xff", b"\x1e", b"/", b","],
-    *[b"-", b"1", b"9" * 30, b"1e999", b"NaN", b"null", b"true", b'{"_placeholder":true,"num":-1}', b"connect"],
-    *[b"[" * 200, b"\x91" * 200, b"\xdd\xff\xff\xff\xff", b"\xd9\xa3", b"\xc2\xb2", b"\x00", b":"],
+    *[b"-", b"1", b"9" * 30, b"1e999", b"NaN", b"null", b"true", b'{"_placeholder":true,"num":-1}'],
+    *[b"connect", b"[" * 200, b"\x91" * 200, b"\xdd\xff\xff\xff\xff", b"\xd9\xa3", b"\xc2\xb2", b"\x00"],
 ]
 
 
 def mutate(data: bytes, chance: random.Random) -> bytes:
-    """`data` changed in one to four places: a piece put in, a stretch cut, doubled or redrawn, a bit turned."""
+    """`data` changed in one to four places: a piece put in, a stretch cut, doubled or redrawn, a bit."""
     changed = bytearray(data)
     for _ in range(chance.randint(1, 4)):
         start = chance.randint(0, len(changed))
