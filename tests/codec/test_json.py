@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import json as standard
 import math
 import subprocess
@@ -281,6 +282,21 @@ def test_bytes_of_every_kind_are_lifted_in_order_and_once() -> None:
     # A key that is an integer, met after bytes, sends the value the slow way: nothing may be lifted twice.
     assert json.dumps([b"a", {1: b"b"}, "\ud800", b"c"], lift) == b'[{"n":1},{"1":{"n":2}},"\\ud800",{"n":3}]'
     assert lifted == [b"a", b"b", b"c"]
+
+
+def test_what_a_cached_property_left_in_a_dataclass_is_not_sent() -> None:
+    @dataclasses.dataclass
+    class Account:
+        name: str
+
+        @functools.cached_property
+        def password(self) -> str:
+            return "secret"
+
+    account = Account("ada")
+    assert account.password
+    assert json.dumps([account, b""], lambda _: None) == b'[{"name":"ada"},null]'
+    assert json.dumps({1: account}) == b'{"1":{"name":"ada"}}'
 
 
 def test_nan_is_found_beside_bytes() -> None:

@@ -29,7 +29,9 @@ __all__ = ["dumps", "dumps_common", "loads"]
 
 Lift = Callable[[bytes], Any]
 
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_STRICT_INTEGER
+_OPTIONS = (
+    orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_STRICT_INTEGER
+)
 # A double of msgpack whose exponent is all ones: NaN or infinity, whatever its sign and payload.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 
