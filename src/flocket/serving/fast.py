@@ -1,0 +1,449 @@
+"""The fast face: uvicorn's HTTP protocol, which serves our engines' paths itself and leaves all others to ASGI.
+
+Plain calls from the parser's callbacks to the engine; no scope, no task, no queue. Also the guard of every request
+on a connection, whoever serves it: a head's size (431), the time it takes (408), and bad HTTP (400). All that is
+known of uvicorn's inside is in this one file; it does not know sessions, nor how WebSocket frames are read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+from urllib.parse import unquote
+
+import httptools
+from uvicorn.config import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import ServerState
+
+from flocket.engine.contracts import Headers, Receiver
+from flocket.engine.request import Request
+from flocket.observe import Counters
+from flocket.options import Limits
+from flocket.serving.connections import Connections
+from flocket.serving.deflate import Deflate
+from flocket.serving.exchange import HttpExchange, HttpUpgrade, accept_key
+from flocket.serving.linger import linger
+from flocket.serving.response import answer
+from flocket.serving.routes import EngineLike, routes_of
+from flocket.serving.websocket import WebSocket
+
+__all__ = ["HttpProtocol", "check_seam"]
+
+PIPELINED = 32  # requests that may wait behind one another; no client of ours sends more than two
+HELD_BYTES = 65_536  # bytes behind an upgrade that is not accepted yet, before reading stops
+LAST_WORD_TIME = 2.0  # seconds in which a refused peer may read why
+SHUTDOWN_TIME = 1.0  # seconds that a stopping server waits for an answer that is owed
+
+UNGUARDED = Limits()  # for applications in which no engine has started yet
+
+
+class _RefusedError(Exception):
+    """Ends the parser's work on a connection that was, or will be, refused."""
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """Given to uvicorn as `http=`, or `--http flocket:HttpProtocol`."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._routes = routes_of(self.app)
+        first = self._routes.first
+        self._limits = first.options.limits if first is not None else UNGUARDED
+        self._counters = first.counters if first is not None else Counters()
+        self._exchange: HttpExchange | None = None  # ours, begun and not answered
+        self._upgrade: HttpUpgrade | None = None  # neither accepted nor refused
+        self._upgrading: EngineLike | None = None  # whose path the request of an upgrade named
+        self._held = bytearray()  # what came behind the upgrade
+        self._refusal: tuple[int, str] | None = None  # to be said once the answers before it have left
+        self._over = False  # nothing that still comes is looked at
+        # The head that is being read: whether there is one, bytes that came since it began, its time.
+        self._in_head = False
+        self._received = 0
+        self._messages = 0  # requests that came whole
+        self._length: int | None = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def _ours(self) -> Connections:
+        return cast(Connections, self.connections)
+
+    # -- what the loop and uvicorn tell -------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+
+    def data_received(self, data: bytes) -> None:
+        if self._over:
+            return
+        if self._upgrade is not None:
+            self._hold(data)
+            return
+        self._unset_keepalive_if_required()
+        in_head, in_body, messages = self._in_head, self._in_body, self._messages
+        self._received = self._received + len(data) if in_head else len(data)
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._on_parser_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            if not self._over and self._refusal is None:
+                self._on_bad_http()
+        if self._over:
+            return
+        if self._in_head and not in_head and (in_body or messages != self._messages):
+            self._received = 0  # it began somewhere behind another request: counted from the next bytes on
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._over = True
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        exchange, upgrade = self._exchange, self._upgrade
+        self._exchange = self._upgrade = None
+        if isinstance(self.cycle, HttpExchange):
+            self.cycle = None  # uvicorn would set an event that ours have not
+        self.pipeline.clear()
+        super().connection_lost(exc)
+        if exchange is not None:
+            exchange.gone()
+        if upgrade is not None:
+            upgrade.gone()
+
+    def shutdown(self) -> None:
+        """uvicorn is stopping. An answer that is owed gets a moment; a poll that nobody ended gets no more."""
+        if self._exchange is None and self._upgrade is None:
+            super().shutdown()
+            return
+        if self._exchange is not None:
+            self._exchange.keep_alive = False
+        self._restart_timer(SHUTDOWN_TIME, self.transport.abort)
+
+    # -- parser callbacks ---------------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
+        self._in_head = True
+        self._length = 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"content-length":
+            self._length = int(value)
+        elif name == b"transfer-encoding":
+            self._length = None
+        elif name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_timer()
+        if self._over or self._refusal is not None or self.transport.is_closing():
+            raise _RefusedError
+        if len(self.headers) > self._limits.headers or self._head_is_too_large():
+            self._refuse(431, "Request Header Fields Too Large")
+            raise _RefusedError
+        path, query = self._target()
+        engine = self._routes.find(path)
+        if engine is None:
+            self._leave_to_asgi()
+        elif self.parser.should_upgrade() and self._names_websocket():
+            if self._length != 0 or self.parser.get_method() != b"GET":
+                # A body behind an upgrade is read as the next request by some, and as frames by others.
+                self._refuse(400, "An upgrade has no body")
+                raise _RefusedError
+            self._upgrading = engine
+        else:
+            self._begin(engine, self._request(engine, path, query))
+
+    def on_body(self, body: bytes) -> None:
+        if isinstance(self.cycle, HttpExchange):
+            self.cycle.on_body(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._messages += 1
+        if self._upgrading is not None:
+            return
+        if isinstance(self.cycle, HttpExchange):
+            self.cycle.on_complete()
+        else:
+            super().on_message_complete()
+
+    # -- requests -----------------------------------------------------------------------------------------
+
+    def _target(self) -> tuple[str, str]:
+        """Path, decoded as ASGI has it, and query."""
+        if self.url.startswith(b"/") and b"#" not in self.url:
+            raw_path, _, raw_query = self.url.partition(b"?")
+        else:
+            target = httptools.parse_url(self.url)
+            raw_path, raw_query = target.path or b"/", target.query or b""
+        path = raw_path.decode("latin-1")
+        return unquote(path) if "%" in path else path, raw_query.decode("latin-1")
+
+    def _request(self, engine: EngineLike, path: str, query: str) -> Request:
+        peer, port = self.client or ("", 0)
+        return Request(
+            self.parser.get_method().decode("ascii"),
+            path,
+            query,
+            self.headers,
+            peer=peer,
+            peer_port=port,
+            secure=self.scheme == "https",
+            http_version=self.parser.get_http_version(),
+            trusted_proxies=engine.options.trusted_proxies,
+        )
+
+    def _begin(self, engine: EngineLike, request: Request) -> None:
+        keep_alive = self.parser.should_keep_alive() and request.http_version != "1.0"
+        if self.parser.should_upgrade():
+            keep_alive = False  # to something that we do not speak: the parser reads no further
+        exchange = HttpExchange(self, engine, request, self._length, keep_alive, self.expect_100_continue)
+        busy = self.cycle is not None and not self.cycle.response_complete
+        self.cycle = cast(RequestResponseCycle, exchange)  # uvicorn asks it for `response_complete`, no more
+        if not busy:
+            self._start(exchange)
+        elif len(self.pipeline) < PIPELINED:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+        else:
+            self._refuse(400, "Too many requests at once")
+            raise _RefusedError
+
+    def _start(self, exchange: HttpExchange) -> None:
+        self._exchange = exchange
+        limit = self.limit_concurrency
+        if limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit):
+            exchange.respond(503, [("Content-Type", "text/plain")], b"Service Unavailable", close=True)
+        else:
+            exchange.start()
+
+    def _leave_to_asgi(self) -> None:
+        # uvicorn's scope is made only now: it costs as much as all that ours need.
+        url, headers, expects = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.headers.extend(headers)
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer has left, ours or uvicorn's: the next request's turn."""
+        if self.pipeline and isinstance(self.pipeline[-1][0], HttpExchange):
+            self.server_state.total_requests += 1
+            if not self.transport.is_closing():
+                self.flow.resume_reading()
+                self._start(cast(HttpExchange, self.pipeline.pop()[0]))
+            return
+        nothing_owed = not self.pipeline
+        super().on_response_complete()
+        if nothing_owed and self._refusal is not None:
+            self._say_refusal()
+
+    # -- Line: what an exchange or an upgrade asks --------------------------------------------------------
+
+    def answer(self, exchange: HttpExchange, status: int, headers: Headers, body: bytes, keep_alive: bool) -> None:
+        self._exchange = None
+        if self.transport.is_closing():
+            return
+        defaults: Sequence[tuple[bytes, bytes]] = self.server_state.default_headers
+        method = exchange.request.method
+        self.transport.write(answer(status, headers, body, defaults, method=method, keep_alive=keep_alive))
+        if keep_alive:
+            self.on_response_complete()
+        else:
+            self.server_state.total_requests += 1
+            self._end()
+
+    def continue_reading(self, say: bool) -> None:
+        if say and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.flow.resume_reading()
+
+    def stop_reading(self) -> None:
+        self.flow.pause_reading()
+
+    def become_websocket(
+        self, head: bytes, receiver: Receiver, engine: EngineLike, deflate: Deflate | None
+    ) -> WebSocket:
+        gone = self._over or self.transport.is_closing()
+        self._over, self._upgrade = True, None
+        self._stop_timer()
+        if not gone:
+            self.transport.write(head)
+            self.connections.discard(self)
+        tail, self._held = bytes(self._held), bytearray()
+        websocket = WebSocket(
+            self.transport, receiver, engine.options, engine.counters, self._ours, deflate, b"" if gone else tail
+        )
+        if gone:
+            # The engine decided after the client had left: it hears that as of any other WebSocket.
+            self.loop.call_soon(websocket.connection_lost, None)
+        else:
+            websocket.writable = not self.flow.write_paused
+            self.transport.set_protocol(websocket)
+            self.flow.resume_reading()
+        return websocket
+
+    def refuse_upgrade(self, status: int, headers: Headers, body: bytes) -> None:
+        self._upgrade = None
+        if not self.transport.is_closing():
+            self.transport.write(answer(status, headers, body, self.server_state.default_headers, keep_alive=False))
+            self._end()
+
+    # -- upgrades -----------------------------------------------------------------------------------------
+
+    def _names_websocket(self) -> bool:
+        return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in self.headers)
+
+    def _on_parser_upgrade(self, tail: bytes) -> None:
+        """The parser has read an upgrade's head, and leaves what is behind it."""
+        engine, self._upgrading = self._upgrading, None
+        if engine is not None:
+            self._begin_upgrade(engine, tail)
+        elif not isinstance(self.cycle, HttpExchange):
+            # Somebody else's path: as in uvicorn's own data_received.
+            if self._should_upgrade():
+                self.handle_websocket_upgrade()
+            else:
+                self._unsupported_upgrade_warning()
+
+    def _begin_upgrade(self, engine: EngineLike, tail: bytes) -> None:
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._refuse(400, "An upgrade behind a request that is not answered")
+            return
+        request = self._request(engine, *self._target())
+        accept = accept_key(request)
+        if request.header(b"sec-websocket-version") != "13":
+            self._count_refusal()
+            self.refuse_upgrade(426, [("Sec-WebSocket-Version", "13")], b"")  # RFC 6455, 4.4
+        elif accept is None:
+            self._refuse(400, "Invalid Sec-WebSocket-Key")
+        else:
+            self._held = bytearray(tail)
+            self._upgrade = HttpUpgrade(self, engine, request, accept)
+            self._upgrade.start()
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > HELD_BYTES:
+            self.flow.pause_reading()
+
+    # -- the guard ----------------------------------------------------------------------------------------
+
+    @property
+    def _in_body(self) -> bool:
+        return isinstance(self.cycle, HttpExchange) and self.cycle.waits_for_body
+
+    def _head_is_too_large(self) -> bool:
+        if self._received <= self._limits.header_bytes:
+            return False  # all that came since it began is less: no need to count
+        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        return size > self._limits.header_bytes
+
+    def _watch(self) -> None:
+        """After each read: what is not there yet has its time."""
+        if self._in_head:
+            if self._received > self._limits.header_bytes:
+                self._refuse(431, "Request Header Fields Too Large")
+            elif self._timer is None:
+                self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+        elif self._exchange is not None and self._exchange is self.cycle and self._exchange.waits_for_body:
+            self._restart_timer(self._limits.body_idle, self._on_late)
+        elif self._timer is None and self.timeout_keep_alive_task is None and self._is_idle():
+            # Only line breaks came, which the parser skips: they must not keep a connection for ever.
+            self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+
+    def _is_idle(self) -> bool:
+        return self._upgrade is None and (self.cycle is None or self.cycle.response_complete)
+
+    def _on_late(self) -> None:
+        self._timer = None
+        self._refuse(408, "Request Timeout")
+
+    def _on_bad_http(self) -> None:
+        self._refuse(400, "Bad Request")
+
+    def _refuse(self, status: int, text: str) -> None:
+        """Answer for the engine, which never hears of this request; behind the answers that are owed before it."""
+        self._count_refusal()
+        self._stop_timer()
+        self._refusal = (status, text)
+        exchange = self._exchange
+        if exchange is not None and exchange is self.cycle and exchange.waits_for_body:
+            self._exchange = None
+            exchange.gone()  # it is this very request that went wrong
+        if self._is_idle():
+            self._say_refusal()
+        else:
+            self.flow.pause_reading()
+
+    def _say_refusal(self) -> None:
+        assert self._refusal is not None
+        status, text = self._refusal
+        if not self._over and not self.transport.is_closing():
+            headers = [("Content-Type", "text/plain; charset=utf-8")]
+            defaults = self.server_state.default_headers
+            self.transport.write(answer(status, headers, text.encode(), defaults, keep_alive=False))
+            self._end()
+
+    def _count_refusal(self) -> None:
+        self._counters.http_errors += 1
+
+    def _end(self) -> None:
+        """Nothing more is answered here; the peer gets the time to read what was."""
+        self._over = True
+        self._stop_timer()
+        self._unset_keepalive_if_required()
+        self.pipeline.clear()
+        self.connections.discard(self)
+        linger(self.transport, self._ours, LAST_WORD_TIME)
+
+    def _restart_timer(self, seconds: float, callback: Any) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, callback)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+# What this file uses of uvicorn's inside, by where it is defined.
+METHODS = (
+    "connection_made", "connection_lost", "data_received", "handle_websocket_upgrade", "on_body", "on_header",
+    "on_headers_complete", "on_message_begin", "on_message_complete", "on_response_complete", "shutdown",
+    "_should_upgrade", "_unset_keepalive_if_required", "_unsupported_upgrade_warning",
+)  # fmt: skip
+ATTRIBUTES = (
+    "app", "client", "connections", "cycle", "expect_100_continue", "flow", "headers", "limit_concurrency", "loop",
+    "parser", "pipeline", "scheme", "server_state", "tasks", "timeout_keep_alive_task", "transport",
+)  # fmt: skip
+
+
+def check_seam() -> str | None:
+    """Why this file does not fit the installed uvicorn and httptools; None if it does."""
+    for name in METHODS:
+        if not callable(getattr(HttpToolsProtocol, name, None)):
+            return f"uvicorn's HttpToolsProtocol has no {name}()"
+    made = HttpToolsProtocol.__init__.__code__.co_names
+    for name in ATTRIBUTES:
+        if name not in made:
+            return f"uvicorn's HttpToolsProtocol has no attribute {name}"
+    for name in ("feed_data", "get_http_version", "get_method", "should_keep_alive", "should_upgrade"):
+        if not hasattr(httptools.HttpRequestParser, name):
+            return f"httptools' parser has no {name}()"
+    return None

@@ -1,0 +1,398 @@
+"""The fast face's WebSocket: bytes of one connection to whole messages and back (RFC 6455, server side).
+
+Frames are read here, over the loop's own transport, and not by picows. Measured side by side (echo of 50 bytes,
+100 clients, uvloop, CPU per frame): 7.3 us here against 7.0 us with four in flight, 14.4 against 14.6 with one;
+the reading alone 0.45 us against 0.60, as each picows frame is asked five questions through an enum. What decided:
+picows' WSProtocol is not a public name, answers errors by itself, and keeps its read buffer for ever, while here
+an idle client has no buffer at all. The unmasking is C (`websockets.speedups`).
+
+Knows frames and limits; does not know HTTP, Engine.IO, or who receives.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import zlib
+from collections.abc import Sequence
+
+from flocket.codec.frames import Frame, websocket_header
+from flocket.engine.contracts import Receiver
+from flocket.observe import Counters
+from flocket.options import EngineOptions
+from flocket.serving.connections import Connections
+from flocket.serving.deflate import Deflate
+from flocket.serving.linger import linger
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without the compiled part
+    from websockets.utils import apply_mask
+
+__all__ = ["WebSocket"]
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
+FIN, RSV1, RSV23 = 0x80, 0x40, 0x30
+WHOLE_TEXT, WHOLE_BINARY = FIN | TEXT, FIN | BINARY
+WHOLE = (WHOLE_TEXT, WHOLE_BINARY)
+
+SMALL = 2_048  # bytes; below it a copy is cheaper than a memoryview
+FREE_FRAGMENTS = 256  # from then on a message's fragments must be of some size...
+MEAN_FRAGMENT = 16  # ... bytes on average, or each byte would cost a hundred
+
+NORMAL, GOING_AWAY, PROTOCOL_ERROR, INVALID_DATA, POLICY, TOO_BIG = 1000, 1001, 1002, 1007, 1008, 1009
+# What a close frame may carry (7.4, and IANA's registry for 1012 to 1014).
+CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)))
+SHUTDOWN_TIME = 1.0  # seconds that a stopping server waits for the answer to its close frame
+
+
+class WebSocket(asyncio.Protocol):
+    """A `Transport` for the engine, and the asyncio protocol of its connection from the 101 on."""
+
+    __slots__ = (
+        "_buffer",
+        "_connections",
+        "_counters",
+        "_deadline",
+        "_decoder",
+        "_deflate",
+        "_deflated",
+        "_fragments",
+        "_limits",
+        "_lost",
+        "_max",
+        "_need",
+        "_opcode",
+        "_open",
+        "_parts",
+        "_pong",
+        "_pongs",
+        "_size",
+        "_transport",
+        "receiver",
+        "writable",
+    )
+
+    name = "websocket"
+
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        receiver: Receiver,
+        options: EngineOptions,
+        counters: Counters,
+        connections: Connections,
+        deflate: Deflate | None = None,
+        head: bytes = b"",
+    ) -> None:
+        self.receiver = receiver
+        self.writable = True
+        self._transport = transport
+        self._limits = options.limits
+        self._max = options.max_payload
+        self._counters = counters
+        self._connections = connections
+        self._deflate = deflate
+        self._open = True  # nothing was closed from either side
+        self._lost = False  # the receiver was told
+        self._deadline: asyncio.TimerHandle | None = None
+        # Bytes of a frame that is not there yet, and how many make it worth looking again.
+        self._buffer: bytearray | None = None
+        self._need = 0
+        # The fragments of a message that is not there yet: `_opcode` is 0 if there is none.
+        self._opcode = 0
+        self._parts: list[str] | list[bytes] = []
+        self._size = 0
+        self._fragments = 0
+        self._deflated = False
+        self._decoder: codecs.IncrementalDecoder | None = None
+        self._pongs: bytearray | None = None  # due at the end of this read
+        self._pong: bytes | None = None  # due once the transport is writable
+        connections.add(self)
+        if head:
+            # Behind the request came frames. They wait until whoever accepts has its transport.
+            self._buffer = bytearray(head)
+            asyncio.get_running_loop().call_soon(self._read_head)
+
+    # -- what the engine asks -----------------------------------------------------------------------------
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """Write all of these now, in one write."""
+        if not self._open:
+            return
+        if self._deflate is not None:
+            wire = self._deflate.wire
+            self._transport.write(b"".join([wire(frame) for frame in frames]))
+        elif len(frames) == 1:
+            self._transport.write(frames[0].wire)
+        else:
+            self._transport.write(b"".join([frame.wire for frame in frames]))
+
+    def pending(self) -> int:
+        """Bytes written that have not left this process."""
+        return self._transport.get_write_buffer_size()
+
+    def close(self, code: int = NORMAL, reason: str = "") -> None:
+        """Send a close frame; the connection ends when the peer answers, or after `Limits.close_time`."""
+        if self._open:
+            self._say_close(code.to_bytes(2, "big") + reason.encode()[:120].decode(errors="ignore").encode())
+            self._end_within(self._limits.close_time)
+
+    def abort(self) -> None:
+        """Drop the connection at once."""
+        self._open = False
+        self._transport.abort()
+
+    # -- what the loop and uvicorn tell -------------------------------------------------------------------
+
+    def data_received(self, data: bytes | bytearray) -> None:
+        buffer = self._buffer
+        if buffer is not None:
+            buffer += data
+            if len(buffer) < self._need:
+                return
+            self._buffer = None
+            data = buffer
+        at, end, need = 0, len(data), 6  # a masked frame's smallest header
+        while end - at >= need:
+            first, size, start = data[at], data[at + 1] - 0x80, at + 6
+            if size > 125:
+                start += 2 if size == 126 else 8
+                if start > end:
+                    need = start - at
+                    break
+                size = int.from_bytes(data[at + 2 : start - 4], "big")
+            plain = first in WHOLE and self._opcode == 0 and 0 <= size <= self._max
+            if not plain and (code := self._refusal(first, size, start - at > 6)):
+                self._fail(code)
+                return
+            stop = start + size
+            if stop > end:
+                need = stop - at
+                break
+            mask = data[start - 4 : start]
+            payload = apply_mask(data[start:stop] if size < SMALL else memoryview(data)[start:stop], mask)
+            at = stop
+            if not plain:
+                self._frame(first, payload)
+            elif self._open:
+                if first == WHOLE_TEXT:
+                    try:
+                        text = payload.decode()
+                    except UnicodeDecodeError:
+                        self._fail(INVALID_DATA)
+                        return
+                    self.receiver.receive(text)
+                else:
+                    self.receiver.receive(payload)
+            if self._lost:
+                return
+        if at < end:
+            if end - at >= 2 and data[at + 1] < 0x80:
+                self._fail(PROTOCOL_ERROR)  # not masked (5.1); shorter than any masked frame, it would wait for ever
+                return
+            self._buffer = bytearray(memoryview(data)[at:])
+            self._need = need
+        if self._pongs is not None:
+            self._flush_pongs()
+
+    def eof_received(self) -> None:
+        self._open = False
+        self._end_within(self._limits.close_time)  # what was written may never be read
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_deadline()
+        self._connections.discard(self)
+        self._buffer = None
+        self._tell_lost("transport close" if exc is None else "transport error")
+        self.receiver = DEAF  # or session and transport would hold each other until the garbage collector comes
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self._pong is not None and self._open:
+            self._transport.write(self._pong)
+        self._pong = None
+        if self._open:
+            self.receiver.on_writable()
+
+    def shutdown(self) -> None:
+        """uvicorn is stopping."""
+        self.close(GOING_AWAY)
+        self._end_within(min(SHUTDOWN_TIME, self._limits.close_time))
+
+    # -- frames -------------------------------------------------------------------------------------------
+
+    def _read_head(self) -> None:
+        if self._buffer is not None and not self._lost:
+            self.data_received(b"")
+
+    def _refusal(self, first: int, size: int, wide: bool) -> int:
+        """The close code for a frame of which the header is known; 0 if it may come. Its payload is not here yet."""
+        opcode = first & 0x0F
+        if size < 0 or first & RSV23:
+            return PROTOCOL_ERROR
+        if first & RSV1 and (self._deflate is None or opcode not in (TEXT, BINARY)):
+            return PROTOCOL_ERROR
+        if opcode >= CLOSE:
+            return PROTOCOL_ERROR if opcode > PONG or wide or not first & FIN else 0
+        if opcode > BINARY or (opcode == CONTINUATION) != (self._opcode != 0):
+            return PROTOCOL_ERROR
+        return TOO_BIG if self._size + size > self._max else 0
+
+    def _frame(self, first: int, payload: bytes) -> None:
+        """A control frame, a fragment, or a compressed message."""
+        opcode = first & 0x0F
+        if opcode == CLOSE:
+            self._on_close(payload)
+        elif not self._open or opcode == PONG:
+            pass  # behind our close frame the peer may still speak, but is not heard
+        elif opcode == PING:
+            self._on_ping(payload)
+        elif first & RSV1 and first & FIN:
+            self._deliver_inflated(opcode, payload)
+        else:
+            self._on_fragment(first, payload)
+
+    def _on_fragment(self, first: int, payload: bytes) -> None:
+        if first & 0x0F:
+            self._opcode = first & 0x0F
+            self._deflated = bool(first & RSV1)
+            if self._opcode == TEXT and not self._deflated:
+                self._decoder = codecs.getincrementaldecoder("utf-8")()
+        self._size += len(payload)
+        self._fragments += 1
+        crumbs = self._fragments > FREE_FRAGMENTS and self._size < MEAN_FRAGMENT * self._fragments
+        if crumbs or self._fragments > self._limits.fragments:
+            self._fail(POLICY)
+            return
+        if self._decoder is None:
+            self._parts.append(payload)  # type: ignore[arg-type]  # a list of one kind, as `_decoder` tells
+        else:
+            try:
+                self._parts.append(self._decoder.decode(payload, bool(first & FIN)))  # type: ignore[arg-type]  # as above
+            except UnicodeDecodeError:
+                self._fail(INVALID_DATA)
+                return
+        if first & FIN:
+            self._deliver_fragments()
+
+    def _deliver_fragments(self) -> None:
+        opcode, parts, decoded = self._opcode, self._parts, self._decoder is not None
+        self._forget_fragments()
+        self._flush_pongs()  # pings came between the fragments: they are answered before the message
+        if self._deflated:
+            self._deliver_inflated(opcode, b"".join(parts))  # type: ignore[arg-type]  # bytes: there was no decoder
+        elif decoded:
+            self.receiver.receive("".join(parts))  # type: ignore[arg-type]  # str: the decoder made them
+        else:
+            self.receiver.receive(b"".join(parts))  # type: ignore[arg-type]  # bytes: there was no decoder
+
+    def _forget_fragments(self) -> None:
+        self._opcode = self._size = self._fragments = 0
+        self._parts = []
+        self._decoder = None
+
+    def _deliver_inflated(self, opcode: int, payload: bytes) -> None:
+        assert self._deflate is not None
+        try:
+            message = self._deflate.inflate(payload, self._max)
+            if message is None:
+                self._fail(TOO_BIG)
+                return
+            received = message.decode() if opcode == TEXT else message
+        except (zlib.error, UnicodeDecodeError):
+            self._fail(INVALID_DATA)
+            return
+        self.receiver.receive(received)
+
+    # -- pings --------------------------------------------------------------------------------------------
+
+    def _on_ping(self, payload: bytes) -> None:
+        pong = websocket_header(PONG, len(payload)) + payload
+        if not self.writable:
+            self._pong = pong  # only the newest is owed (5.5.3), and the peer reads none at present
+        elif self._pongs is None:
+            self._pongs = bytearray(pong)
+        else:
+            self._pongs += pong
+
+    def _flush_pongs(self) -> None:
+        pongs, self._pongs = self._pongs, None
+        if pongs is not None and self._open:
+            self._transport.write(bytes(pongs))
+
+    # -- the end ------------------------------------------------------------------------------------------
+
+    def _on_close(self, payload: bytes) -> None:
+        if not self._open:
+            self._finish("transport close")
+            return
+        if len(payload) == 1 or (payload and int.from_bytes(payload[:2], "big") not in CLOSE_CODES):
+            self._fail(PROTOCOL_ERROR)
+            return
+        try:
+            payload[2:].decode()
+        except UnicodeDecodeError:
+            self._fail(INVALID_DATA)
+            return
+        self._say_close(payload[:2])  # an empty close is answered empty
+        self._finish("transport close")
+
+    def _say_close(self, payload: bytes) -> None:
+        self._flush_pongs()
+        self._transport.write(websocket_header(CLOSE, len(payload)) + payload)
+        self._open = False
+
+    def _finish(self, reason: str) -> None:
+        """Both sides have said close: the server ends the connection (7.1.1)."""
+        self._transport.close()
+        self._end_within(self._limits.close_time)
+        self._tell_lost(reason)
+
+    def _fail(self, code: int) -> None:
+        """Fail the connection (7.1.7): the peer broke a rule, and hears which kind."""
+        self._counters.bad_packets += 1
+        if self._open:
+            self._say_close(code.to_bytes(2, "big"))
+        self._buffer = None
+        self._cancel_deadline()
+        self._connections.discard(self)
+        linger(self._transport, self._connections, self._limits.close_time)
+        self._tell_lost("transport error")
+
+    def _end_within(self, seconds: float) -> None:
+        self._cancel_deadline()
+        self._deadline = asyncio.get_running_loop().call_later(seconds, self._transport.abort)
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _tell_lost(self, reason: str) -> None:
+        self._open = False
+        if not self._lost:
+            self._lost = True
+            self._forget_fragments()
+            self.receiver.on_lost(reason)
+
+
+class _Deaf:
+    """Receives nothing."""
+
+    __slots__ = ()
+
+    def receive(self, frame: str | bytes) -> None:
+        pass
+
+    def on_writable(self) -> None:
+        pass
+
+    def on_lost(self, reason: str) -> None:
+        pass
+
+
+DEAF = _Deaf()
