@@ -61,6 +61,7 @@ class Server(EngineApp, SocketsServer[T]):
         parser: str | Parser = "json",
         data: Callable[[], T] | None = None,
         lifespan: Lifespan | None = None,
+        cluster: str | None = None,
         cleanup_empty_child_namespaces: bool = True,
         limits: Limits | None = None,
     ) -> None:
@@ -98,6 +99,7 @@ class Server(EngineApp, SocketsServer[T]):
         SocketsServer.__init__(self, options, AsyncioRuntime())
         self._path = engine.path
         self._files = ClientFiles(serve_client, engine.path)
+        self._cluster = cluster
         self._user_lifespan = lifespan
         self._lifespan_context: AbstractAsyncContextManager[Any] | None = None
         self.engine = EngineEvents(self._engine)
