@@ -59,7 +59,7 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605  # made from the table above
+__all__ = sorted(_HOME)  # made from the table above
 
 
 def __getattr__(name: str) -> Any:

@@ -109,7 +109,9 @@ def engine_options(
     for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "max_payload"):
         value = others[name]
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ConfigError(f"{name}={value!r}: a number above 0 ({'bytes' if name == 'max_payload' else 'seconds'})")
+            raise ConfigError(
+                f"{name}={value!r}: a number above 0 ({'bytes' if name == 'max_payload' else 'seconds'})"
+            )
     if isinstance(cookie, str):
         cookie = Cookie(name=cookie)
     elif isinstance(cookie, bool):

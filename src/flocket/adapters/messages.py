@@ -12,12 +12,17 @@ import msgspec
 
 __all__ = [
     "EMITTER",
+    "Absent",
     "AllRooms",
     "AllRoomsResponse",
     "Broadcast",
     "BroadcastAck",
     "BroadcastClientCount",
+    "BroadcastFrames",
+    "ClientGone",
     "Close",
+    "CountSockets",
+    "CountSocketsResponse",
     "DisconnectSockets",
     "Done",
     "FetchSockets",
@@ -41,7 +46,7 @@ EMITTER = "emitter"  # the uid of every emitter: it is no node, and never counte
 _NO_FLAGS: Mapping[str, Any] = {}
 
 
-class Options(msgspec.Struct, frozen=True, gc=False):
+class Options(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Whom something is for: sockets in any of `rooms` (in all, if there is none), and in none of `except_`.
 
     `flags` are the emission's, with Node's names: volatile, compress, timeout (ms), expectSingleResponse.
@@ -52,7 +57,7 @@ class Options(msgspec.Struct, frozen=True, gc=False):
     flags: Mapping[str, Any] = _NO_FLAGS
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True):
+class Message(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """What every word has: its node's uid ("" if a wire does not tell), and its namespace."""
 
     uid: str
@@ -79,6 +84,15 @@ class Broadcast(Message, frozen=True, kw_only=True):
     request_id: str | None = None
 
 
+class BroadcastFrames(Message, frozen=True, kw_only=True):
+    """An event as the frames that clients get: `(binary, payload)` each, encoded once, on the node that
+    emits it.
+    """
+
+    frames: tuple[tuple[bool, bytes], ...]
+    opts: Options
+
+
 class Join(Message, frozen=True, kw_only=True):
     """The sockets that `opts` names join `rooms`."""
 
@@ -102,6 +116,13 @@ class DisconnectSockets(Message, frozen=True, kw_only=True):
 
 class FetchSockets(Message, frozen=True, kw_only=True):
     """Tell me about your sockets that `opts` names."""
+
+    request_id: str
+    opts: Options
+
+
+class CountSockets(Message, frozen=True, kw_only=True):
+    """How many of your sockets does `opts` name?"""
 
     request_id: str
     opts: Options
@@ -142,6 +163,18 @@ class BroadcastAck(Response, frozen=True, kw_only=True):
     """One client's acknowledgement: the first of its values."""
 
     value: Any = None
+
+
+class CountSocketsResponse(Response, frozen=True, kw_only=True):
+    count: int
+
+
+class ClientGone(Response, frozen=True, kw_only=True):
+    """One of the clients that were counted is gone, and will not acknowledge."""
+
+
+class Absent(Response, frozen=True, kw_only=True):
+    """This node has no such namespace: it has nothing to answer."""
 
 
 # What only Node's classic Redis adapter says:

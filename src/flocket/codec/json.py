@@ -181,7 +181,10 @@ def _too_deep(text: str | bytes, depth: int) -> bool:
     marks = marks.replace(b'""', b"")  # strings without brackets
     if b'"' in marks:
         marks = b"".join(marks.split(b'"')[::2])
+    run = b"(" * (depth + 1)
     for _ in range(depth):  # each `replace` takes off the innermost level
+        if run in marks:
+            return True
         smaller = marks.replace(b"()", b"")
         if len(smaller) == len(marks):
             return False  # all gone; or not balanced, which the parser will say within its own bound

@@ -12,7 +12,9 @@ from flocket.engine.contracts import Runtime
 
 __all__ = ["Deadline", "Deadlines"]
 
-GRAIN = 0.02  # seconds; far below the shortest timeout that anybody sets, and 50 wake-ups a second at the most
+GRAIN = (
+    0.02  # seconds; far below the shortest timeout that anybody sets, and 50 wake-ups a second at the most
+)
 STALL = 1.0  # seconds late from which the process, not the peers, is held to have slept
 
 

@@ -31,7 +31,7 @@ Lifespan = Callable[["Server[Any]"], AbstractAsyncContextManager[Any]]
 
 
 class Server(EngineApp, SocketsServer[T]):
-    """A Socket.IO server, which is also an ASGI application. Every option has Node's default unless API.md says why not.
+    """A Socket.IO server, which is also an ASGI application. Where Node has the option, the default is Node's.
 
     Times are seconds, sizes are bytes. Raises ConfigError for an option that cannot be.
     """

@@ -55,7 +55,7 @@ class Adapter:
         return self._rooms.sids
 
     def on(self, event: str, listener: Callable[..., object]) -> None:
-        """`create_room` (room), `delete_room` (room), `join_room` (room, id), `leave_room` (room, id); plain functions."""
+        """Plain functions for `create_room` and `delete_room` (room), `join_room` and `leave_room` (room, id)."""
         if event not in ROOM_EVENTS:
             raise ValueError(f"{event!r}: an adapter tells of {', '.join(ROOM_EVENTS)}")
         self._listeners.setdefault(event, []).append(listener)
@@ -85,7 +85,9 @@ class Adapter:
     def broadcast(self, packet: Packet, target: Target) -> None:
         """Send a packet to the sockets meant. Must encode at once, and not block."""
         if not self.broadcast_local(packet, target):
-            self.nsp._parser.encode(packet)  # a value that cannot be sent is an error also while nobody listens
+            self.nsp._parser.encode(
+                packet
+            )  # a value that cannot be sent is an error also while nobody listens
 
     def broadcast_local(self, packet: Packet, target: Target) -> int:
         """Send a packet to those of this process; to how many it went."""

@@ -19,9 +19,17 @@ if TYPE_CHECKING:
 __all__ = ["deliver"]
 
 
-def deliver(sockets: Iterable[Socket[Any]], packet: Packet, target: Target, nsp: Namespace[Any]) -> int:
-    """Send one packet to these sockets, which are of one namespace; to how many it went."""
-    encoded: Encoded | None = None
+def deliver(
+    sockets: Iterable[Socket[Any]],
+    packet: Packet,
+    target: Target,
+    nsp: Namespace[Any],
+    encoded: Encoded | None = None,
+) -> int:
+    """Send one packet to these sockets, which are of one namespace; to how many it went.
+
+    `encoded` are its frames, if they are there already: made for other nodes too, or by another node.
+    """
     sent = 0
     volatile = target.volatile
     for socket in sockets:

@@ -35,7 +35,9 @@ _Call = tuple[EventHandler, tuple[Any, ...]]
 
 log = logging.getLogger("flocket")
 
-SLOW_CONNECTION = 5.0  # seconds after which a `connection` handler that holds up its client's events is named in the log
+SLOW_CONNECTION = (
+    5.0  # seconds after which a `connection` handler that holds up its client's events is named in the log
+)
 
 
 class Namespace(Sends, Receives, Generic[T]):
@@ -51,6 +53,9 @@ class Namespace(Sends, Receives, Generic[T]):
         self._events = Events() if events is None else events
         self._parser = server._parser
         self._counters = server.counters
+        # What precedes the JSON of an event, and of an answer before its id: see JsonParser.single.
+        self._event_head = b"42" if name == "/" else f"42{name},".encode()
+        self._ack_head = b"43" if name == "/" else f"43{name},".encode()
         self._ack_ids = 0
         self.adapter: Adapter = server._make_adapter(self)
         self._parent: ParentNamespace[T] | None = None
@@ -136,7 +141,11 @@ class Namespace(Sends, Receives, Generic[T]):
 
     def _say_farewell(self, socket: Socket[T], reason: str) -> None:
         socket._farewell = None
-        calls = [*self._life_calls(socket, "disconnecting", reason), None, *self._life_calls(socket, "disconnect", reason)]
+        calls = [
+            *self._life_calls(socket, "disconnecting", reason),
+            None,
+            *self._life_calls(socket, "disconnect", reason),
+        ]
         for index, call in enumerate(calls):
             if call is None:
                 socket._last_rooms = None  # `disconnecting` is over
