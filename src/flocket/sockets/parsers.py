@@ -51,6 +51,10 @@ class PacketCodec:
         """
         return None
 
+    def with_offset(self, packet: Packet, encoded: Encoded, offset: str) -> Encoded:
+        """The event with one more argument: where it stands in the log of a namespace that keeps one."""
+        return self.encode(Packet(packet.type, packet.nsp, [*packet.data, offset]), encoded.frames[0].compress)
+
     def decoder(self) -> Decoder:
         raise NotImplementedError
 
@@ -71,6 +75,11 @@ class JsonParser(PacketCodec):
     def single(self, head: bytes, data: list[Any]) -> Frame | None:
         text = json.dumps_common(data)
         return None if text is None else Frame(head + text)
+
+    def with_offset(self, packet: Packet, encoded: Encoded, offset: str) -> Encoded:
+        text, *attachments = encoded.frames
+        longer = Frame(b'%b,"%b"]' % (text.payload[:-1], offset.encode()), compress=text.compress)
+        return Encoded((longer, *attachments))
 
     def decoder(self) -> Decoder:
         return _JsonDecoder(self._limits)
