@@ -18,13 +18,13 @@ from typing import Any
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
+from flocket.cluster.adopt import Adopter
 from flocket.cluster.place import Sticky
 from flocket.cluster.runtime import Inherited
-from flocket.cluster.worker import Worker
 from flocket.serving.app import EngineApp
 from flocket.serving.asgi import ASGIApp
 from flocket.serving.health import Health
-from flocket.serving.membership import Membership
+from flocket.serving.membership import Membership, membership_of
 from flocket.serving.routes import routes_of
 
 __all__ = ["Serving"]
@@ -105,11 +105,12 @@ class _Host(uvicorn.Server):
         self._membership: Membership | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        cluster = next((member._cluster for member in self._members if member._cluster is not None), None)
-        if self._given is None and cluster is None:
+        alone = self._given is None and all(member._cluster is None for member in self._members)
+        membership = None if alone else membership_of(self._members, self._given)
+        if membership is None:
             await super().startup(self._listening)
             return
-        membership = self._membership = Membership(Worker(self._given, cluster=cluster), self._members)
+        self._membership = membership
         await membership.join()
         await self.lifespan.startup()
         if self.lifespan.should_exit:
@@ -118,11 +119,11 @@ class _Host(uvicorn.Server):
         routes = routes_of(self.config.app)
         membership.worker.accept(
             self._listening,
-            self._make_protocol,
+            Adopter(self._make_protocol, self.config.ssl),
             lambda: sum(member._engine.clients_count for member in self._members),
             sticky=self._sticky,
             is_ours=lambda path: routes.find(path) is not None,
-            tls=self.config.ssl,
+            readable=self.config.ssl is None,
         )
         self.started = True
 
