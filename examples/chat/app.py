@@ -38,7 +38,8 @@ async def page(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "http":
         headers = [(b"content-type", b"text/html")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": Path(__file__).with_name("index.html").read_bytes()})
+        body = Path(__file__).with_name("index.html").read_bytes()
+        await send({"type": "http.response.body", "body": body})
 
 
 if __name__ == "__main__":

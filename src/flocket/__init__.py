@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flocket.emitter import AsyncEmitter as AsyncEmitter
+    from flocket.emitter import Emitter as Emitter
     from flocket.engine.request import Request as Request
     from flocket.errors import AckTimeout as AckTimeout
     from flocket.errors import AdapterError as AdapterError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from flocket.errors import NotRunning as NotRunning
     from flocket.options import Cookie as Cookie
     from flocket.options import Limits as Limits
+    from flocket.options import Recovery as Recovery
     from flocket.serving.engine_server import EngineServer as EngineServer
     from flocket.serving.engine_server import Session as Session
     from flocket.serving.fast import HttpProtocol as HttpProtocol
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from flocket.sockets.socket import Socket as Socket
 
 _HOMES = {
+    "flocket.emitter": ("AsyncEmitter", "Emitter"),
     "flocket.engine.request": ("Request",),
     "flocket.errors": (
         "AckTimeout",
@@ -44,7 +48,7 @@ _HOMES = {
         "FlocketError",
         "NotRunning",
     ),
-    "flocket.options": ("Cookie", "Limits"),
+    "flocket.options": ("Cookie", "Limits", "Recovery"),
     "flocket.serving.engine_server": ("EngineServer", "Session"),
     "flocket.serving.fast": ("HttpProtocol",),
     "flocket.serving.server": ("Server",),
@@ -59,7 +63,7 @@ _HOMES = {
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = sorted(_HOME)  # noqa: PLE0605  # made from the table above
+__all__ = sorted(_HOME)  # made from the table above
 
 
 def __getattr__(name: str) -> Any:

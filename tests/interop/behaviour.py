@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from typing import Any
 
-from flocket import AckTimeout, ConnectError, Namespace, Request, Server, Socket
+from flocket import AckTimeout, ConnectError, EventError, Namespace, Request, Server, Socket
 
 created: Counter[str] = Counter()  # how often a namespace was made
 departures: dict[str, dict[str, Any]] = {}  # socket id -> why it left and which rooms it had
@@ -243,7 +243,7 @@ def hooks(nsp: Namespace) -> None:
 
 def guard(event: str, args: Any) -> None:
     if event == "forbidden":
-        raise ConnectError("forbidden")
+        raise EventError("forbidden")
 
 
 def everything(io: Server, nsp: Namespace) -> None:

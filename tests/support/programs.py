@@ -49,7 +49,7 @@ class Program:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], port: int, folder: Path = ROOT, within: float = 30.0, **environment: str
+    command: Sequence[str], port: int, folder: Path = ROOT, **environment: str
 ) -> Iterator[Program]:
     """Start it; yields once it listens on `port`; kills it if it is still there at the end."""
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "PYTHONUNBUFFERED": "1", **environment}
@@ -57,7 +57,7 @@ def running(
         process = subprocess.Popen(command, cwd=folder, env=variables, stdout=output, stderr=output)
         program = Program(port, process, output)
         try:
-            _wait(program, within)
+            _wait(program, 30.0)
             yield program
         finally:
             if process.poll() is None:

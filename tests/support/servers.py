@@ -113,7 +113,11 @@ class Pool:
         output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
         running = Running(self.face, port, process, output)
-        until(f"the {self.face} server listens", running.listening, 15)
+        try:
+            until(f"the {self.face} server listens", running.listening, 15)
+        except AssertionError:
+            running.stop()
+            raise
         return running
 
     def examine(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from flocket.cli.serve import add_options, given
 
@@ -22,7 +23,8 @@ def run(options: argparse.Namespace) -> int:
 
     if options.adapter:
         io.adapter(options.adapter)
-    print(introduction(options), flush=True)
+    if "FLOCKET_WORKER" not in os.environ:  # the process that was started, not the workers that it starts
+        print(introduction(options), flush=True)
     io.run(options.host, options.port, app=page, **given(options))
     return 0
 

@@ -76,7 +76,7 @@ _HEAD = re.compile(r"(?:([0-4])|([56])([0-9]++)-)(?:(/[^,]*+),?)?([0-9]*+)")
 
 
 def decode(
-    text: str, *, depth: int = 128, namespace_bytes: int = 256, max_attachments: int = 10
+    text: str, depth: int = 128, namespace_bytes: int = 256, max_attachments: int = 10
 ) -> Packet:
     """The packet in an Engine.IO message's text (without the leading `4`). Raises DecodeError.
 

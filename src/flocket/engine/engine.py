@@ -28,8 +28,12 @@ from flocket.options import EngineOptions
 
 __all__ = ["Engine"]
 
-BUSY = Refusal(refusal.FORBIDDEN, {"name": "TOO_MANY_UNCONNECTED"}, "Too many connections", 503, (("Retry-After", "1"),))
-CLOSING = Refusal(refusal.FORBIDDEN, {"name": "SHUTTING_DOWN"}, "Server shutting down", 503, (("Retry-After", "1"),))
+BUSY = Refusal(
+    refusal.FORBIDDEN, {"name": "TOO_MANY_UNCONNECTED"}, "Too many connections", 503, (("Retry-After", "1"),)
+)
+CLOSING = Refusal(
+    refusal.FORBIDDEN, {"name": "SHUTTING_DOWN"}, "Server shutting down", 503, (("Retry-After", "1"),)
+)
 
 
 class Engine:
@@ -87,7 +91,11 @@ class Engine:
             return
         sid = request.query.get("sid")
         if not sid:
-            self._admit(request, lambda: self._open_polling(exchange), lambda no, data: self.refuse(exchange, no, data))
+            self._admit(
+                request,
+                lambda: self._open_polling(exchange),
+                lambda no, data: self.refuse(exchange, no, data),
+            )
             return
         transport = self.sessions[sid].transport
         assert isinstance(transport, Polling)
@@ -102,11 +110,17 @@ class Engine:
             return
         sid = request.query.get("sid")
         if not sid:
-            self._admit(request, lambda: self._open_websocket(upgrade), lambda no, _: self.refuse_upgrade(upgrade, no))
+            self._admit(
+                request, lambda: self._open_websocket(upgrade), lambda no, _: self.refuse_upgrade(upgrade, no)
+            )
             return
         session = self.sessions[sid]
         headers = self._headers(request)
-        if session.upgrading is not None or not isinstance(session.transport, Polling) or not self.options.allow_upgrades:
+        if (
+            session.upgrading is not None
+            or not isinstance(session.transport, Polling)
+            or not self.options.allow_upgrades
+        ):
             upgrade.accept(NOBODY, headers).close()  # as Node: accepted, then closed
             return
         Probe(self, session, upgrade, headers)
@@ -154,11 +168,13 @@ class Engine:
 
     def _count_refusal(self, request: Request, refused: Refusal) -> None:
         self.counters.refused += 1
-        self._tell("connection_error", request, refused.code, refused.text, refused.context)
+        self._tell("connection_error", request, refused.code, refusal.MESSAGES[refused.code], refused.details)
 
     # -- handshake ------------------------------------------------------------------------------------------
 
-    def _admit(self, request: Request, accept: Callable[[], None], refuse: Callable[[Refusal, Any], None]) -> None:
+    def _admit(
+        self, request: Request, accept: Callable[[], None], refuse: Callable[[Refusal, Any], None]
+    ) -> None:
         if self.draining:
             refuse(CLOSING, None)
         elif self.unconnected >= self.options.limits.unconnected:
@@ -217,7 +233,11 @@ class Engine:
 
     def _greeting(self, session: Session) -> Frame:
         options = self.options
-        may_upgrade = session.transport_name == "polling" and options.allow_upgrades and "websocket" in options.transports
+        may_upgrade = (
+            session.transport_name == "polling"
+            and options.allow_upgrades
+            and "websocket" in options.transports
+        )
         words = {
             "sid": session.id,
             "upgrades": ["websocket"] if may_upgrade else [],

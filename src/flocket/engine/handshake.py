@@ -40,9 +40,7 @@ def verify(
         if has_invalid_origin(origin):
             return Refusal(refusal.BAD_REQUEST, {"name": "INVALID_ORIGIN", "origin": origin})
         if not cors.admits(request):
-            return Refusal(
-                refusal.FORBIDDEN, {"name": "FOREIGN_ORIGIN", "origin": origin}, status=403
-            )
+            return Refusal(refusal.FORBIDDEN, {"name": "FOREIGN_ORIGIN", "origin": origin}, status=403)
     sid = query.get("sid")
     if sid:
         return _verify_known(sid, query, sessions, transport, upgrade)

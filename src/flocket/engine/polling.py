@@ -137,11 +137,20 @@ class Polling:
             body = payload.encode_payload(frames)
         if "j" in query:
             body = jsonp.wrap(body, query["j"])
-            headers: Headers = [("Content-Type", "text/javascript; charset=UTF-8"), ("X-Content-Type-Options", "nosniff")]
+            headers: Headers = [
+                ("Content-Type", "text/javascript; charset=UTF-8"),
+                ("X-Content-Type-Options", "nosniff"),
+            ]
         else:
-            headers = [("Content-Type", "application/octet-stream" if binary else "text/plain; charset=UTF-8")]
+            headers = [
+                ("Content-Type", "application/octet-stream" if binary else "text/plain; charset=UTF-8")
+            ]
         options = self._engine.options
-        if options.http_compression and len(body) >= options.compression_threshold and any(f.compress for f in frames):
+        if (
+            options.http_compression
+            and len(body) >= options.compression_threshold
+            and any(f.compress for f in frames)
+        ):
             encoding = accepted_encoding(exchange.request.header(b"accept-encoding"))
             if encoding is not None:
                 body = compress(body, encoding)

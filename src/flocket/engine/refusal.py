@@ -27,7 +27,7 @@ MESSAGES = {  # Engine.IO's server, "Error codes"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One refused request: its number, the context for `connection_error`, and, where it is not the number's own, the message.
+    """One refused request: its number, the context for `connection_error`, the message where it is not the number's.
 
     `status` is set where Node has no number for it: 403 for a foreign Origin also when it upgrades, 503 when full.
     """
@@ -41,6 +41,11 @@ class Refusal:
     @property
     def text(self) -> str:
         return self.message or MESSAGES[self.code]
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The context that `connection_error` is told; the words of `allow_request` are a part of it, as in Node."""
+        return {**self.context, "message": self.message} if self.message else self.context
 
     @property
     def http_status(self) -> int:

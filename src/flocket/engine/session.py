@@ -152,7 +152,9 @@ class Session:
             self._end_transport(reason, code)
             return
         # The next poll takes what waits, and the close packet behind it; or nobody comes for it.
-        self._deadline = self._again(self._deadline, self._engine.options.limits.poll_time, lambda: self.drop(reason))
+        self._deadline = self._again(
+            self._deadline, self._engine.options.limits.poll_time, lambda: self.drop(reason)
+        )
         self._drained = [*(self._drained or ()), lambda: self._end_transport(reason, code)]
 
     def drop(self, reason: str, description: str = "", code: int = 1000) -> None:
@@ -280,7 +282,10 @@ class Session:
             self.flush()  # nobody is slow: this turn simply sent much
             return
         engine = self._engine
-        if self._buffered - newest > AT_ONCE * engine.send_bytes or len(self._out) > AT_ONCE * engine.send_packets:
+        if (
+            self._buffered - newest > AT_ONCE * engine.send_bytes
+            or len(self._out) > AT_ONCE * engine.send_packets
+        ):
             self._too_slow()
         elif self._slow is None:
             self._slow = engine.deadlines.after(engine.options.limits.send_time, self._still_slow)
@@ -311,7 +316,9 @@ class Session:
 
     def _expect_ping(self) -> None:
         options = self._engine.options
-        self._deadline = self._again(self._deadline, options.ping_interval + options.ping_timeout, self._silent)
+        self._deadline = self._again(
+            self._deadline, options.ping_interval + options.ping_timeout, self._silent
+        )
 
     def _silent(self) -> None:
         self._engine.counters.ping_timeouts += 1

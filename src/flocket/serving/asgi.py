@@ -120,8 +120,11 @@ class _Exchange:
         limit, done = self._wanted
         self._wanted = None
         declared = self.request.header(b"content-length")
-        if declared is not None and declared.isascii() and declared.isdigit() and (
-            len(declared) > 15 or int(declared) > limit
+        if (
+            declared is not None
+            and declared.isascii()
+            and declared.isdigit()
+            and (len(declared) > 15 or int(declared) > limit)
         ):
             done(None)
             return

@@ -146,7 +146,9 @@ class EngineServer(EngineApp):
         )
         self._runtime = AsyncioRuntime()
         self._tag = ""  # made when it starts, after any fork
-        self._engine = Engine(options, self._runtime, self._on_session, lambda: make_sid(self._tag, os.urandom))
+        self._engine = Engine(
+            options, self._runtime, self._on_session, lambda: make_sid(self._tag, os.urandom)
+        )
         self._events = EngineEvents(self._engine)
         self._files = ClientFiles(False)
         self._path = options.path
@@ -178,7 +180,9 @@ class EngineServer(EngineApp):
 
         return register if listener is None else register(listener)
 
-    def run(self, host: str = "127.0.0.1", port: int = 3000, *, app: ASGIApp | None = None, **options: Any) -> None:
+    def run(
+        self, host: str = "127.0.0.1", port: int = 3000, *, app: ASGIApp | None = None, **options: Any
+    ) -> None:
         """Serve until SIGINT or SIGTERM; the options of `Server.run`."""
         from flocket.serving.lifecycle import run_app
 

@@ -23,7 +23,9 @@ __all__ = ["open_port", "run_app", "serve_app"]
 log = logging.getLogger("flocket")
 
 BACKLOG = 2_048  # connections that wait to be accepted: asyncio's 100 refuses a crowd that reconnects
-KEEP_ALIVE = 75  # seconds; more than nginx's upstream keeps a connection (60), so that it, not we, closes first
+KEEP_ALIVE = (
+    75  # seconds; more than nginx's upstream keeps a connection (60), so that it, not we, closes first
+)
 
 
 def run_app(
@@ -165,5 +167,3 @@ def _show_log() -> None:
 def _url(listener: socket.socket, tls: bool) -> str:
     address, port = listener.getsockname()[:2]
     return f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{port}"
-
-

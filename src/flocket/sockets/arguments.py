@@ -53,8 +53,13 @@ class Signature:
                     self._required = len(self._names)
             elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 self._rest, given = True, 0
-            elif parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty:
-                raise ConfigError(f"{_name(function)}: no client can fill the keyword argument {parameter.name!r}")
+            elif (
+                parameter.kind is inspect.Parameter.KEYWORD_ONLY
+                and parameter.default is inspect.Parameter.empty
+            ):
+                raise ConfigError(
+                    f"{_name(function)}: no client can fill the keyword argument {parameter.name!r}"
+                )
         if given:
             raise ConfigError(f"{_name(function)}: takes too few arguments; the first is the socket")
         self._simple = not any(self._converters)

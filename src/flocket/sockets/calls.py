@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flocket.errors import EventError
+from flocket.errors import ConnectError, EventError
 from flocket.sockets.arguments import ArgumentError
 from flocket.sockets.events import COROUTINE, PLAIN, EventHandler
 
@@ -23,6 +23,7 @@ __all__ = ["Turns", "call_all", "error_answer"]
 
 log = logging.getLogger("flocket")
 
+REFUSALS = (EventError, ConnectError)  # raised to refuse, in a handler or by a guard: no failure of ours
 INTERNAL = {"error": {"message": "internal error"}}
 MISSING = object()
 
@@ -56,7 +57,7 @@ def call_all(
             socket._turns.start(_call_rest(socket, event, handlers[index:], args, answer, given, value))
             return
         try:
-            result = handler.function(*given, *handler.signature.fit(args))
+            result = handler.function(*given, *handler.fit(args))
         except Exception as error:
             failed(socket, event, error, answer)
             return
@@ -101,7 +102,7 @@ def failed(socket: Socket[Any], event: str, error: Exception, answer: Answer | N
     if isinstance(error, ArgumentError):
         counters.bad_arguments += 1
         log.info("%s: event %r from %s refused: %s", socket.nsp.name, event[:80], socket.id, error)
-    elif not isinstance(error, EventError):
+    elif not isinstance(error, REFUSALS):
         counters.handler_errors += 1
         log.error("%s: the handler of %r failed", socket.nsp.name, event[:80], exc_info=error)
     hooks = socket.nsp._events.errors
@@ -132,7 +133,7 @@ async def _tell_hooks(
 
 def error_answer(error: Exception) -> dict[str, Any]:
     """What the client is told: the user's words, what was wrong with its argument, or nothing of our insides."""
-    if isinstance(error, EventError):
+    if isinstance(error, REFUSALS):
         told: dict[str, Any] = {"message": error.message}
         if error.data is not None:
             told["data"] = error.data
@@ -145,7 +146,7 @@ def error_answer(error: Exception) -> dict[str, Any]:
 class Turns:
     """One socket's handlers in order: which run, which events wait. None starts before `connection` has returned."""
 
-    __slots__ = ("_limit", "_running", "_socket", "_tasks", "_waiting", "_waiting_bytes", "ready")
+    __slots__ = ("_limit", "_running", "_socket", "_tasks", "_waiting", "idle", "ready")
 
     def __init__(self, socket: Socket[Any], limit: int) -> None:
         self._socket = socket
@@ -154,10 +155,11 @@ class Turns:
         self._waiting: deque[Callable[[], None]] | None = None
         self._tasks: set[asyncio.Task[None]] | None = None
         self.ready = False
+        self.idle = False  # the next event may start at once: the hot path asks no more than this
 
     def take(self, start: Callable[[], None], bound: int) -> bool:
         """Start an event's handlers, now or in its turn. False: too many wait already."""
-        if self.ready and self._running < self._limit and not self._waiting:
+        if self.idle:
             start()
             return True
         if self._waiting is None:
@@ -166,10 +168,6 @@ class Turns:
             return False
         self._waiting.append(start)
         return True
-
-    @property
-    def free(self) -> bool:
-        return self.ready and self._running < self._limit and not self._waiting
 
     def open(self) -> None:
         """The `connection` handlers have returned."""
@@ -180,6 +178,7 @@ class Turns:
         """Run the rest of an event's handlers as a task, which takes one of the places."""
         task = self._socket.server._runtime.create_task(coroutine)
         self._running += 1
+        self.idle = self.idle and self._running < self._limit
         if self._tasks is None:
             self._tasks = set()
         self._tasks.add(task)
@@ -196,6 +195,7 @@ class Turns:
     def _pump(self) -> None:
         while self._waiting and self._running < self._limit and self.ready:
             self._waiting.popleft()()
+        self.idle = self.ready and self._running < self._limit and not self._waiting
 
     def drop_waiting(self) -> None:
         """The client is gone: events that have not started never do. Those that run go on."""

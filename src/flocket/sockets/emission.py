@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any
 
-__all__ = ["DONE", "Emission"]
+__all__ = ["Emission"]
 
 
 class Emission:
     """Awaiting it gives the others a turn, and waits while the receivers' or the bus's buffers are above their mark.
 
-    It is no coroutine: to drop it is fine, and warns nobody.
+    It is no coroutine: to drop it is fine, and warns nobody. It may be awaited more than once.
     """
 
     __slots__ = ("_wait",)
@@ -24,12 +24,3 @@ class Emission:
 
     def __await__(self) -> Generator[Any, Any, None]:
         return self._wait().__await__()
-
-
-async def _nothing() -> None:
-    import asyncio
-
-    await asyncio.sleep(0)
-
-
-DONE = Emission(_nothing)

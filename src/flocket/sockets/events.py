@@ -6,7 +6,7 @@ Knows functions and their kinds; does not know sockets. Handlers belong to the n
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from flocket.errors import ConfigError
@@ -14,8 +14,13 @@ from flocket.sockets.arguments import Signature
 
 __all__ = ["LIFE_EVENTS", "EventHandler", "Events", "is_coroutine_function"]
 
-LIFE_EVENTS = {"connect": "connection", "connection": "connection", "disconnecting": "disconnecting",
-               "disconnect": "disconnect", "new_namespace": "new_namespace"}  # reserved name: what it stands for
+LIFE_EVENTS = {
+    "connect": "connection",
+    "connection": "connection",
+    "disconnecting": "disconnecting",
+    "disconnect": "disconnect",
+    "new_namespace": "new_namespace",
+}  # reserved name: what it stands for
 
 PLAIN, COROUTINE, THREAD = range(3)
 
@@ -26,13 +31,14 @@ def is_coroutine_function(function: Function) -> bool:
     """Whether calling it gives a coroutine; also for partials and objects with an async `__call__`."""
     if inspect.iscoroutinefunction(function):
         return True
-    return not inspect.isroutine(function) and inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
+    call = getattr(function, "__call__", None)  # noqa: B004  # of an object; whether it can be called is not asked
+    return not inspect.isroutine(function) and inspect.iscoroutinefunction(call)
 
 
 class EventHandler:
     """One function with what we know about it: how to call it and which arguments it takes."""
 
-    __slots__ = ("function", "kind", "signature")
+    __slots__ = ("fit", "function", "kind")
 
     def __init__(self, function: Function, *, given: int, thread: bool = False) -> None:
         if not callable(function):
@@ -42,10 +48,7 @@ class EventHandler:
             raise ConfigError(f"{function.__qualname__}: thread=True is for plain functions")
         self.function = function
         self.kind = COROUTINE if coroutine else THREAD if thread else PLAIN
-        self.signature = Signature(function, given)
-
-    def fit(self, args: Sequence[Any]) -> Sequence[Any]:
-        return self.signature.fit(args)
+        self.fit = Signature(function, given).fit  # arguments as the handler gets them; raises ArgumentError
 
 
 class Events:
@@ -77,7 +80,11 @@ class Events:
 
     def include(self, other: Events) -> None:
         """Take in all that another registry has now, behind what is here."""
-        for mine, theirs in ((self.handlers, other.handlers), (self.life, other.life), (self.server_side, other.server_side)):
+        for mine, theirs in (
+            (self.handlers, other.handlers),
+            (self.life, other.life),
+            (self.server_side, other.server_side),
+        ):
             for event, handlers in theirs.items():
                 mine.setdefault(event, []).extend(handlers)
         self.any += other.any

@@ -38,7 +38,9 @@ class Listeners:
             self.life.pop(event, None)
             return
         if event in self._by_event:
-            self._by_event[event] = [entry for entry in self._by_event[event] if entry[0].function != function]
+            self._by_event[event] = [
+                entry for entry in self._by_event[event] if entry[0].function != function
+            ]
         if event in self.life:
             self.life[event] = [handler for handler in self.life[event] if handler.function != function]
 
@@ -60,4 +62,3 @@ class Listeners:
         for future in self.waiting:
             if not future.done():
                 future.set_exception(error)
-

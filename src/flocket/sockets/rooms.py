@@ -53,7 +53,7 @@ class Rooms:
             self._tell("delete_room", room)
 
     def resolve(self, target: Target) -> Iterable[str]:
-        """The ids that the target means, each once. Not a copy where it need not be one: use it before you change rooms."""
+        """The ids that the target means, each once. Not always a copy: use it before you change rooms."""
         if target.rooms is None:
             found: Iterable[str] = self.sids
         elif len(target.rooms) == 1:

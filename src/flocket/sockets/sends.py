@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["BroadcastOperator", "Sends", "Sphere", "event_packet"]
 
 # A client could not tell these from what its own library says.
-RESERVED = frozenset({"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"})
+RESERVED = frozenset(
+    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
+)
 
 
 def event_packet(nsp: str, event: str, args: tuple[Any, ...], ack_id: int | None = None) -> Packet:
@@ -98,7 +100,9 @@ class Sends:
         operator = self._operator
         return operator._sphere.broadcast(event_packet(operator._sphere.name, event, args), operator._target)
 
-    send = emit
+    def send(self, *args: Any) -> Emission:
+        """Send the event "message", as JavaScript's `send`."""
+        return self.emit("message", *args)
 
     async def emit_with_ack(self, event: str, *args: Any) -> Answers:
         """Send an event and gather each client's first value. Raises AckTimeout, whose `answers` came in time."""

@@ -23,7 +23,7 @@ from flocket.sockets.generics import T
 from flocket.sockets.handshake import Handshake
 from flocket.sockets.listeners import Listeners
 from flocket.sockets.remote import SocketDetails
-from flocket.sockets.sends import BroadcastOperator, Sends, event_packet
+from flocket.sockets.sends import RESERVED, BroadcastOperator, Sends, event_packet
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ log = logging.getLogger("flocket")
 
 CONNECTING, CONNECTED, CLOSED = range(3)
 
-MARK = 65_536  # bytes waiting for a client above which an awaited emission waits too: asyncio's high-water mark
+MARK = (
+    65_536  # bytes waiting for a client above which an awaited emission waits too: asyncio's high-water mark
+)
 WAITING_EVENTS = 10_000  # events of one client that wait for their turn; more, and it is disconnected
 
 
@@ -52,11 +54,14 @@ class Socket(Sends, Generic[T]):
         "_acks",
         "_auth",
         "_client",
+        "_emission",
         "_farewell",
         "_handshake",
         "_issued",
         "_last_rooms",
         "_listeners",
+        "_log_position",
+        "_log_since",
         "_outgoing",
         "_session",
         "_state",
@@ -65,6 +70,7 @@ class Socket(Sends, Generic[T]):
         "data",
         "id",
         "nsp",
+        "pid",
         "recovered",
     )
 
@@ -73,12 +79,15 @@ class Socket(Sends, Generic[T]):
         self.nsp = nsp
         self.data: T = nsp.server._make_data()
         self.recovered = False
+        self.pid: str | None = None  # known to the client alone; only where recovery is on
+        self._log_since = self._log_position = 0  # positions of recovery's log: see Saved
         self._client = client
         self._session: Session = client.session
         self._auth = auth
         self._issued = int(nsp.server._runtime.wall() * 1000)
         self._handshake: Handshake | None = None
         self._acks: Acks | None = None
+        self._emission: Emission | None = None
         self._turns = Turns(self, nsp.server._limits.handlers)
         self._listeners: Listeners | None = None
         self._outgoing: list[Callable[..., object]] | None = None
@@ -136,9 +145,20 @@ class Socket(Sends, Generic[T]):
 
     def emit(self, event: str, *args: Any) -> Emission:
         """Send this client an event. A plain call: the values are encoded at once."""
-        return self._send_event(event_packet(self.nsp.name, event, args), True, False)
+        nsp = self.nsp
+        if event.__class__ is str and event not in RESERVED and self._outgoing is None and self.pid is None:
+            frame = nsp._parser.single(nsp._event_head, [event, *args])
+            if frame is not None and not nsp.server._elsewhere():
+                if self._state == CONNECTED:
+                    self._session.send(frame)
+                    nsp._counters.events_out += 1
+                return self._emission or self._make_emission()
+        return self._send_event(event_packet(nsp.name, event, args), True, False)
 
-    send = emit
+    def _make_emission(self) -> Emission:
+        # One for all: it holds nothing of what was sent.
+        emission = self._emission = Emission(self._drained)
+        return emission
 
     @property
     def volatile(self) -> OneClient:  # type: ignore[override]  # to itself, where Sends means others
@@ -166,7 +186,7 @@ class Socket(Sends, Generic[T]):
             server._runtime.post(lambda: self._send_frames(packet, encoded, volatile))
         else:
             self._send_frames(packet, encoded, volatile)
-        return Emission(self._drained)
+        return self._emission or self._make_emission()
 
     def _send_frames(self, packet: Packet, encoded: Any, volatile: bool) -> None:
         session = self._session
@@ -174,6 +194,9 @@ class Socket(Sends, Generic[T]):
             return
         if volatile and not session.writable:
             self.nsp._counters.volatile_dropped += 1
+            return
+        if self.pid is not None and packet.id is None and not volatile:
+            self.nsp.adapter.unicast(packet, Target(rooms=(self.id,), compress=encoded.frames[0].compress))
             return
         if self._outgoing is not None:
             self._tell_outgoing(packet.data)
@@ -259,7 +282,7 @@ class Socket(Sends, Generic[T]):
     def _on_event(self, packet: Packet) -> None:
         self.nsp._counters.events_in += 1
         turns = self._turns
-        if turns.free:
+        if turns.idle:
             self._dispatch(packet)
         elif not turns.take(lambda: self._dispatch(packet), WAITING_EVENTS):
             log.warning("%s: %s sends faster than its handlers end; disconnected", self.nsp.name, self.id)
@@ -268,9 +291,7 @@ class Socket(Sends, Generic[T]):
     def _dispatch(self, packet: Packet) -> None:
         if self._state != CONNECTED:
             return  # events behind a disconnect are dropped, as in Node
-        data: list[Any] = packet.data
-        name = data[0]
-        args = data[1:]
+        name, *args = packet.data
         answer = None if packet.id is None else self._answer_to(packet.id)
         nsp = self.nsp
         if self._listeners is not None or nsp._events.any:
@@ -318,8 +339,13 @@ class Socket(Sends, Generic[T]):
             if answered or self._state != CONNECTED:
                 return
             values = list(value) if isinstance(value, tuple) else [] if value is None else [value]
-            packet = Packet(PacketType.ACK, self.nsp.name, values, ack_id)
-            encoded = self.nsp._parser.encode(packet)
+            nsp = self.nsp
+            frame = nsp._parser.single(b"%b%d" % (nsp._ack_head, ack_id), values)
+            if frame is not None:
+                answered = True
+                self._session.send(frame)
+                return
+            encoded = nsp._parser.encode(Packet(PacketType.ACK, nsp.name, values, ack_id))
             answered = True
             for frame in encoded.for_protocol(self._session.protocol):
                 self._session.send(frame)
@@ -421,7 +447,9 @@ class Socket(Sends, Generic[T]):
             return
         self._state = CLOSED
         self._client.forget(self)
-        self._last_rooms = frozenset(self.nsp.adapter.sids.get(self.id, ()))
+        rooms = self._last_rooms = frozenset(self.nsp.adapter.sids.get(self.id, ()))
+        if self.nsp._comebacks is not None:
+            self.nsp._comebacks.leave(self, reason, rooms)
         self._turns.drop_waiting()
         if self._acks is not None:
             self._acks.abandon()

@@ -41,5 +41,7 @@ EVERYONE = Target()
 def _merge(present: tuple[str, ...], added: tuple[str, ...]) -> tuple[str, ...]:
     for room in added:
         if not isinstance(room, str):
-            raise ConfigError(f"a room is a string, not {room!r:.80}; several are given one by one: to(*rooms)")
+            raise ConfigError(
+                f"a room is a string, not {room!r:.80}; several are given one by one: to(*rooms)"
+            )
     return present + tuple(room for room in dict.fromkeys(added) if room not in present)
