@@ -20,7 +20,8 @@ async def lifespan(io: Any) -> AsyncIterator[None]:
     yield
 
 
-io = Server(lifespan=lifespan, serve_client=False, cluster=os.environ.get("CLUSTER"))
+cluster: Any = {"cluster": os.environ["CLUSTER"]} if "CLUSTER" in os.environ else {}
+io = Server(lifespan=lifespan, serve_client=False, **cluster)
 if "REDIS_URL" in os.environ:
     io.adapter(os.environ["REDIS_URL"])
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from flocket.errors import NotRunning as NotRunning
     from flocket.options import Cookie as Cookie
     from flocket.options import Limits as Limits
+    from flocket.options import Recovery as Recovery
     from flocket.serving.engine_server import EngineServer as EngineServer
     from flocket.serving.engine_server import Session as Session
     from flocket.serving.fast import HttpProtocol as HttpProtocol
@@ -44,7 +45,7 @@ _HOMES = {
         "FlocketError",
         "NotRunning",
     ),
-    "flocket.options": ("Cookie", "Limits"),
+    "flocket.options": ("Cookie", "Limits", "Recovery"),
     "flocket.serving.engine_server": ("EngineServer", "Session"),
     "flocket.serving.fast": ("HttpProtocol",),
     "flocket.serving.server": ("Server",),

@@ -15,7 +15,7 @@ from flocket.errors import ConfigError
 if TYPE_CHECKING:
     from flocket.engine.request import Request
 
-__all__ = ["AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits", "engine_options"]
+__all__ = ["AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits", "Recovery", "engine_options"]
 
 CorsOrigins = str | Sequence[str] | re.Pattern[str] | Callable[[str], bool] | None
 AllowRequest = Callable[["Request"], Awaitable[None] | None]
@@ -63,6 +63,23 @@ class Cookie:
     secure: bool = False
     max_age: int | None = None
     domain: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Connection state recovery: a client that is back within `window` seconds gets all that it missed, or none of it.
+
+    Its middlewares run again, and must find the same user, unless `skip_middleware`. Each process keeps the last
+    `packets` events of a namespace, and none longer than the window.
+    """
+
+    window: float = 120.0
+    skip_middleware: bool = False
+    packets: int = 10_000
+
+    def __post_init__(self) -> None:
+        if not self.window > 0 or not self.packets > 0:
+            raise ConfigError(f"{self!r}: window is seconds and packets a number, both above 0")
 
 
 @dataclass(frozen=True, slots=True)

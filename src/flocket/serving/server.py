@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flocket.errors import ConfigError
-from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, engine_options
+from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, Recovery, engine_options
 from flocket.serving.app import EngineApp
 from flocket.serving.client_files import ClientFiles
 from flocket.serving.engine_server import EngineEvents
@@ -62,6 +62,7 @@ class Server(EngineApp, SocketsServer[T]):
         data: Callable[[], T] | None = None,
         lifespan: Lifespan | None = None,
         cluster: str | None = None,
+        recovery: Recovery | None = None,
         cleanup_empty_child_namespaces: bool = True,
         limits: Limits | None = None,
     ) -> None:
@@ -94,6 +95,7 @@ class Server(EngineApp, SocketsServer[T]):
             cleanup_empty_child_namespaces=cleanup_empty_child_namespaces,
             parser=parser,
             data=dict if data is None else data,
+            recovery=recovery,
         )
         self._runtime: AsyncioRuntime
         SocketsServer.__init__(self, options, AsyncioRuntime())

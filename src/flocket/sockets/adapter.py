@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from flocket.codec.socketio import Packet
+from flocket.options import Recovery
 from flocket.sockets.answers import Answers
 from flocket.sockets.delivery import deliver
+from flocket.sockets.recovery import Restored, Saved, SessionLog
 from flocket.sockets.remote import SocketDetails
 from flocket.sockets.rooms import ROOM_EVENTS, Rooms
 from flocket.sockets.target import Target
@@ -33,6 +35,7 @@ class Adapter:
         self.nsp = nsp
         self._listeners: dict[str, list[Callable[..., object]]] = {}
         self._rooms = Rooms(self._tell)
+        self.log: SessionLog | None = None if nsp.server._recovery is None else self.make_log(nsp.server._recovery)
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -92,6 +95,10 @@ class Adapter:
     def broadcast_local(self, packet: Packet, target: Target) -> int:
         """Send a packet to those of this process; to how many it went."""
         return deliver(self.sockets_local(target), packet, target, self.nsp)
+
+    def unicast(self, packet: Packet, target: Target) -> None:
+        """Send a packet to one socket of this process, by its id, in the way that can be recovered."""
+        self.broadcast_local(packet, target)
 
     async def drained(self, target: Target) -> None:
         """Return once the buffers that an emission to `target` fills are below their mark."""
@@ -202,6 +209,24 @@ class Adapter:
     def disconnect_sockets_local(self, target: Target, close: bool) -> None:
         for socket in list(self.sockets_local(target)):
             socket.disconnect(close)
+
+    # -- recovery -------------------------------------------------------------------------------------------
+
+    def make_log(self, recovery: Recovery) -> SessionLog | None:
+        """What keeps events for clients that may come back; None for an adapter whose broker does."""
+        return SessionLog(recovery, self.nsp.server._runtime.now)
+
+    def persist_session(self, saved: Saved) -> None:
+        """A socket of this process has gone, and may come back, here or to another node."""
+        if self.log is not None:
+            self.log.save(saved)
+
+    async def restore_session(self, pid: str, offset: str | None) -> Restored | None:
+        """A client claims to have been `pid`, and to have received all up to `offset`.
+
+        Whatever is emitted after this has returned is the caller's to deliver: it goes on at once.
+        """
+        return None if self.log is None else self.log.take(pid, offset)
 
     # -- node to node ---------------------------------------------------------------------------------------
 

@@ -129,9 +129,10 @@ class Client:
         self._ended_connecting(socket.nsp.name)
         self._sockets[socket.nsp.name] = socket
         self._settle()
-        self.send(
-            Packet(CONNECT, socket.nsp.name, None if self.session.protocol == 3 else {"sid": socket.id})
-        )
+        told = {"sid": socket.id}
+        if socket.pid is not None:
+            told["pid"] = socket.pid
+        self.send(Packet(CONNECT, socket.nsp.name, None if self.session.protocol == 3 else told))
 
     def refuse(self, name: str, message: str, data: Any) -> None:
         """Tell the client that it may not enter a namespace, and why."""

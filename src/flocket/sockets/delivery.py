@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from flocket.codec.socketio import Packet
-from flocket.sockets.parsers import Encoded
+from flocket.sockets.parsers import Encoded, read_frames
+from flocket.sockets.recovery import is_recorded
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
@@ -28,8 +29,14 @@ def deliver(
 ) -> int:
     """Send one packet to these sockets, which are of one namespace; to how many it went.
 
-    `encoded` are its frames, if they are there already: made for other nodes too, or by another node.
+    `encoded` are its frames, if they are there already: made for other nodes too, or by another node. Then the
+    packet's own data may be absent; it is read from the frames for those who listen to what goes out.
     """
+    position = 0
+    log = nsp.adapter.log
+    if log is not None and is_recorded(packet, target):
+        encoded = log.record(nsp._parser, packet, encoded, target)
+        position = log.position
     sent = 0
     volatile = target.volatile
     for socket in sockets:
@@ -41,10 +48,14 @@ def deliver(
             nsp._counters.volatile_dropped += 1
             continue
         if socket._outgoing is not None:
+            if packet.data is None:
+                packet.data = read_frames(nsp._parser, encoded.frames).data
             socket._tell_outgoing(packet.data)
         frames = encoded.frames if session.protocol == 4 else encoded.for_protocol(session.protocol)
         for frame in frames:
             session.send(frame)
+        if position:
+            socket._log_position = position
         sent += 1
     nsp._counters.events_out += sent
     return sent

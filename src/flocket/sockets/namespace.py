@@ -16,10 +16,12 @@ from flocket.errors import AckTimeout, ConfigError, ConnectError
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.answers import Answers
 from flocket.sockets.calls import call_one
+from flocket.sockets.comeback import Comebacks
 from flocket.sockets.emission import Emission
 from flocket.sockets.events import PLAIN, EventHandler, Events
 from flocket.sockets.generics import T
 from flocket.sockets.receives import MARK, Receives
+from flocket.sockets.recovery import Restored
 from flocket.sockets.remote import RemoteSocket
 from flocket.sockets.sends import BroadcastOperator, Sends
 from flocket.sockets.socket import CONNECTED, Socket
@@ -58,6 +60,7 @@ class Namespace(Sends, Receives, Generic[T]):
         self._ack_head = b"43" if name == "/" else f"43{name},".encode()
         self._ack_ids = 0
         self.adapter: Adapter = server._make_adapter(self)
+        self._comebacks = None if server._recovery is None else Comebacks(self)
         self._parent: ParentNamespace[T] | None = None
         if events is None:
             self._register_marked()
@@ -89,8 +92,12 @@ class Namespace(Sends, Receives, Generic[T]):
     async def _connect(self, client: Client, auth: dict[str, Any]) -> None:
         """Let a client in, or tell it why not. Never suspends where the user's functions are all plain."""
         socket: Socket[T] = Socket(client.socket_id(self.name), self, client, auth)
+        comebacks, restored = self._comebacks, None
+        skip = self.server._recovery is not None and self.server._recovery.skip_middleware
+        if skip and comebacks is not None:
+            restored = await comebacks.claim(socket, auth)
         try:
-            for middleware in tuple(self._events.middlewares):
+            for middleware in () if restored else tuple(self._events.middlewares):
                 await self.server._await_if_needed(middleware(socket))
         except ConnectError as error:
             client.refuse(self.name, error.message, error.data)
@@ -100,17 +107,27 @@ class Namespace(Sends, Receives, Generic[T]):
             self._counters.handler_errors += 1
             client.refuse(self.name, "internal error", None)
             return
+        if comebacks is not None and restored is None and client.session.open:
+            # Behind the middlewares, with nothing awaited until it is in its rooms: no event falls between.
+            restored = await comebacks.claim(socket, auth)
         if not client.session.open:
+            if comebacks is not None and restored is not None:
+                comebacks.give_back(restored)
             return  # it went while the middlewares ran: it was never here
-        self._enter(socket, client)
+        self._enter(socket, client, restored)
         await self._welcome(socket)
 
-    def _enter(self, socket: Socket[T], client: Client) -> None:
+    def _enter(self, socket: Socket[T], client: Client, restored: Restored | None) -> None:
         self.sockets[socket.id] = socket
         socket._state = CONNECTED
-        self.adapter.add_all(socket.id, (socket.id,))
+        if self._comebacks is not None:
+            self._comebacks.enter(socket)
+        self.adapter.add_all(socket.id, (socket.id,) if restored is None else restored.saved.rooms)
         self._counters.connects += 1
         client.admit(socket)
+        for encoded in () if restored is None else restored.missed:
+            for frame in encoded.for_protocol(client.session.protocol):
+                client.session.send(frame)
 
     async def _welcome(self, socket: Socket[T]) -> None:
         handlers = self._events.life["connection"]

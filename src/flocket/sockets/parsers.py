@@ -5,6 +5,7 @@ Joins a parser (JSON, msgpack, the user's) to Engine.IO's frames. Does not know 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flocket.codec import json, msgpack, socketio
@@ -15,7 +16,15 @@ from flocket.errors import ConfigError
 from flocket.options import Limits
 from flocket.sockets.contracts import Decoder, Parser
 
-__all__ = ["Encoded", "JsonParser", "MsgpackParser", "PacketCodec", "WrappedParser", "choose_parser"]
+__all__ = [
+    "Encoded",
+    "JsonParser",
+    "MsgpackParser",
+    "PacketCodec",
+    "WrappedParser",
+    "choose_parser",
+    "read_frames",
+]
 
 
 class Encoded:
@@ -51,8 +60,24 @@ class PacketCodec:
         """
         return None
 
+    def with_offset(self, packet: Packet, encoded: Encoded, offset: str) -> Encoded:
+        """The event with one more argument: where it stands in the log of a namespace that keeps one."""
+        data = packet.data or read_frames(self, encoded.frames).data
+        return self.encode(Packet(packet.type, packet.nsp, [*data, offset]), encoded.frames[0].compress)
+
     def decoder(self) -> Decoder:
         raise NotImplementedError
+
+
+def read_frames(parser: PacketCodec, frames: Sequence[Frame]) -> Packet:
+    """The packet that these frames of Engine.IO 4 are, whole. Raises DecodeError."""
+    decoder = parser.decoder()
+    packet = None
+    for frame in frames:
+        packet = decoder.add(frame.payload if frame.binary else frame.payload[1:].decode())
+    if packet is None:
+        raise DecodeError("frames that are no whole packet")
+    return packet
 
 
 class JsonParser(PacketCodec):
@@ -71,6 +96,11 @@ class JsonParser(PacketCodec):
     def single(self, head: bytes, data: list[Any]) -> Frame | None:
         text = json.dumps_common(data)
         return None if text is None else Frame(head + text)
+
+    def with_offset(self, packet: Packet, encoded: Encoded, offset: str) -> Encoded:
+        text, *attachments = encoded.frames
+        longer = Frame(b'%b,"%b"]' % (text.payload[:-1], offset.encode()), compress=text.compress)
+        return Encoded((longer, *attachments))
 
     def decoder(self) -> Decoder:
         return _JsonDecoder(self._limits)

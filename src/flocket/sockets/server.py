@@ -21,7 +21,7 @@ from flocket.engine.session import Session
 from flocket.engine.sid import make_sid, make_tag
 from flocket.errors import AckTimeout, ConfigError, NotRunning
 from flocket.observe import Counters
-from flocket.options import EngineOptions, Limits
+from flocket.options import EngineOptions, Limits, Recovery
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.client import Client
 from flocket.sockets.contracts import LoopRuntime, Parser
@@ -52,6 +52,7 @@ class ServerOptions:
     cleanup_empty_child_namespaces: bool = True
     parser: str | Parser = "json"
     data: Callable[[], Any] = field(default=dict)
+    recovery: Recovery | None = None
 
 
 class Server(Sends, Receives, Generic[T]):
@@ -65,6 +66,7 @@ class Server(Sends, Receives, Generic[T]):
         self._connect_timeout = options.connect_timeout
         self._ack_timeout = options.ack_timeout
         self._make_data = options.data
+        self._recovery = options.recovery
         self._parser = choose_parser(options.parser, self._limits)
         self._tag = ""  # made when the server starts: never at import, or every fork would have the same
         self._engine = Engine(options.engine, runtime, self._on_session, self._make_sid, self.counters)
@@ -87,7 +89,7 @@ class Server(Sends, Receives, Generic[T]):
     def of(self, name: str | re.Pattern[str] | NamespaceTest, cls: type[N]) -> N: ...
 
     def of(self, name: str | re.Pattern[str] | NamespaceTest, cls: type[Any] | None = None) -> Any:
-        """The namespace of that name, made if need be; a dynamic one for a pattern or a callable `(name, auth) -> bool`.
+        """The namespace of that name, made if need be; for a pattern or a callable `(name, auth)` a dynamic one.
 
         `cls` is a Namespace subclass whose marked methods are the handlers.
         """

@@ -60,6 +60,8 @@ class Socket(Sends, Generic[T]):
         "_issued",
         "_last_rooms",
         "_listeners",
+        "_log_position",
+        "_log_since",
         "_outgoing",
         "_session",
         "_state",
@@ -68,6 +70,7 @@ class Socket(Sends, Generic[T]):
         "data",
         "id",
         "nsp",
+        "pid",
         "recovered",
     )
 
@@ -76,6 +79,8 @@ class Socket(Sends, Generic[T]):
         self.nsp = nsp
         self.data: T = nsp.server._make_data()
         self.recovered = False
+        self.pid: str | None = None  # known to the client alone; only where recovery is on
+        self._log_since = self._log_position = 0  # positions of recovery's log: see Saved
         self._client = client
         self._session: Session = client.session
         self._auth = auth
@@ -141,7 +146,7 @@ class Socket(Sends, Generic[T]):
     def emit(self, event: str, *args: Any) -> Emission:
         """Send this client an event. A plain call: the values are encoded at once."""
         nsp = self.nsp
-        if event.__class__ is str and event not in RESERVED and self._outgoing is None:
+        if event.__class__ is str and event not in RESERVED and self._outgoing is None and self.pid is None:
             frame = nsp._parser.single(nsp._event_head, [event, *args])
             if frame is not None and not nsp.server._elsewhere():
                 if self._state == CONNECTED:
@@ -189,6 +194,9 @@ class Socket(Sends, Generic[T]):
             return
         if volatile and not session.writable:
             self.nsp._counters.volatile_dropped += 1
+            return
+        if self.pid is not None and packet.id is None and not volatile:
+            self.nsp.adapter.unicast(packet, Target(rooms=(self.id,), compress=encoded.frames[0].compress))
             return
         if self._outgoing is not None:
             self._tell_outgoing(packet.data)
@@ -439,7 +447,9 @@ class Socket(Sends, Generic[T]):
             return
         self._state = CLOSED
         self._client.forget(self)
-        self._last_rooms = frozenset(self.nsp.adapter.sids.get(self.id, ()))
+        rooms = self._last_rooms = frozenset(self.nsp.adapter.sids.get(self.id, ()))
+        if self.nsp._comebacks is not None:
+            self.nsp._comebacks.leave(self, reason, rooms)
         self._turns.drop_waiting()
         if self._acks is not None:
             self._acks.abandon()
