@@ -298,7 +298,12 @@ class Session:
     def _too_slow(self) -> None:
         self._engine.counters.slow_consumers += 1
         self._engine.counters.bytes_buffered_dropped += self._buffered
-        self.drop("slow consumer", code=1013)  # "try again later": RFC 6455's registry of close codes
+        self._state = CLOSING
+        self._out = []
+        self._buffered = 0
+        # Told at the end of the turn: whoever sends may be going through a room, which the end would change.
+        # 1013 is "try again later" (RFC 6455's registry of close codes).
+        self._engine.call_soon(lambda: self.drop("slow consumer", code=1013))
 
     # -- heartbeat ----------------------------------------------------------------------------------------
 
