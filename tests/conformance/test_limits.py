@@ -135,6 +135,7 @@ def test_a_volatile_event_is_lost_on_who_is_not_ready(servers: Pool) -> None:
     assert poller.get() == ['42["news","kept"]']
 
 
+@pytest.mark.fast_face
 def test_a_close_that_is_not_answered(servers: Pool) -> None:
     websocket, _ = open_websocket(strict(servers).port)
     with websocket:
