@@ -6,7 +6,6 @@ import os
 import zlib
 
 import pytest
-
 from tests.conformance.test_attacks import unharmed
 from tests.support.peer import Peer, open_websocket, target
 from tests.support.servers import Pool
@@ -136,7 +135,10 @@ def test_a_bomb_of_zeros_does_not_unfold(servers: Pool) -> None:
     packer = zlib.compressobj(wbits=-12)
     bomb = packer.compress(b"\x00" * 50_000_000) + packer.flush(zlib.Z_SYNC_FLUSH)
     before = server.resident()
-    with unharmed(server), WebSocket(server.port, target("websocket"), {"Sec-WebSocket-Extensions": "permessage-deflate"}) as websocket:
+    with (
+        unharmed(server),
+        WebSocket(server.port, target("websocket"), {"Sec-WebSocket-Extensions": "permessage-deflate"}) as websocket,
+    ):
         websocket.receive_frame()
         websocket.frame(BINARY, bomb[:-4], reserved=4)
         assert websocket.close_code() == 1009

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 
 import pytest
-
 from tests.conformance.test_attacks import unharmed
 from tests.support.peer import Poller, target
 from tests.support.raw import Closed, Connection
@@ -85,14 +85,22 @@ def test_an_odd_upgrade_gets_an_answer_soon(servers: Pool, changed: dict[str, st
     with unharmed(server), Connection(server.port) as connection:
         started = time.monotonic()
         connection.request("GET", target("websocket"), {**HANDSHAKE, **changed})
-        try:
+        with suppress(Closed):
             assert connection.response().status in (101, 400, 403, 426)
-        except Closed:
-            pass
         assert time.monotonic() - started < 1
 
 
-@pytest.mark.parametrize("head", [b"\r\n\r\n", b"GET\r\n\r\n", b"\x16\x03\x01\x00\xa5", b"GET / HTTP/9.9\r\n\r\n", b"A" * 100, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"\x16\x03\x01\x00\xa5",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"A" * 100,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)
 def test_what_is_no_http_ends_the_connection_only(servers: Pool, head: bytes) -> None:
     server = servers.start()
     with unharmed(server), Connection(server.port) as connection:

@@ -6,7 +6,6 @@ import time
 from typing import Any
 
 import pytest
-
 from tests.support.peer import Peer, Poller, gone, open_websocket, target
 from tests.support.raw import http
 from tests.support.servers import Pool, Running, until

@@ -10,7 +10,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-
 from tests.support.servers import Pool
 
 __all__ = ["FACES", "face", "pool", "pytest_collection_modifyitems", "pytest_configure", "servers"]
