@@ -83,7 +83,7 @@ class Service:
         numbers = count()
 
         def all_met() -> bool:
-            answer = self.ask(source=f"127.0.{next(numbers) % 100}.1")  # where addresses choose, all are asked, too
+            answer = self.ask(source=f"127.0.{next(numbers) % 100}.1")  # addresses may choose the worker
             met[answer.pid] = set(answer.peers)
             return set(met) == pids and all(met[pid] == pids - {pid} for pid in pids)
 
@@ -110,9 +110,8 @@ def reply(sock: socket.socket) -> Reply:
     while len(body) < length:
         body += sock.recv(65_536).decode()
     words: dict[str, Any] = json.loads(body) if body else {}
-    return Reply(
-        status, head, words.get("worker", -1), words.get("pid", 0), words.get("sid", ""), words.get("peers", [])
-    )
+    worker, pid, sid, peers = (words.get(name) for name in ("worker", "pid", "sid", "peers"))
+    return Reply(status, head, worker, pid, sid, peers)  # type: ignore[arg-type]  # None where the status is not 200
 
 
 def is_alive(pid: int) -> bool:
@@ -128,7 +127,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 
 def command(port: int, workers: int, sticky: str) -> list[str]:
-    return [sys.executable, str(ROOT / "tests/cluster/echo_service.py"), "127.0.0.1", str(port), str(workers), sticky]
+    program = str(ROOT / "tests/cluster/echo_service.py")
+    return [sys.executable, program, "127.0.0.1", str(port), str(workers), sticky]
 
 
 def limit_descriptors(number: int) -> Callable[[], None]:

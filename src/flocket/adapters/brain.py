@@ -166,7 +166,9 @@ class ClusterNamespace(Adapter):
         asked = m.CountSockets(
             uid=self.link.uid, nsp=self.nsp.name, request_id=question.request_id, opts=options_of(target)
         )
-        return local + sum(await self._ask(question, asked, target.timeout or self.requests_timeout, "count"))
+        answers = await self._ask(question, asked, target.timeout or self.requests_timeout, "count")
+        # A wire without a word for counting has the sockets themselves.
+        return local + sum(answer if isinstance(answer, int) else 1 for answer in answers)
 
     async def broadcast_with_ack(self, packet: Packet, target: Target, timeout: float) -> Answers:
         if target.local or target.rooms == ():
@@ -214,6 +216,8 @@ class ClusterNamespace(Adapter):
                 await asyncio.wait_for(question.done.wait(), min(left, _RECOUNT))
             except TimeoutError:
                 await self.link.recount(question)
+        if question.error is not None:
+            raise question.error
         return question.answers
 
     def peer_lost(self, uid: str) -> None:
