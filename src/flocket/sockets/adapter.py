@@ -165,10 +165,11 @@ class Adapter:
     def sockets_local(self, target: Target) -> Iterator[Socket[Any]]:
         """The sockets of this process that the target means."""
         sockets = self.nsp.sockets
+        # Copies: sending to one that does not read may end it, and its rooms with it, while we are in the middle.
         if target.rooms is None and not target.except_rooms:
-            yield from sockets.values()
+            yield from list(sockets.values())
             return
-        for sid in self._rooms.resolve(target):
+        for sid in list(self._rooms.resolve(target)):
             socket = sockets.get(sid)
             if socket is not None:
                 yield socket
