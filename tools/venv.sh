@@ -4,7 +4,6 @@
 set -eu
 purpose=${1:-run}
 venv=${VENV:-.venv}
-mkdir -p .build
 
 # The interpreter: the one that was asked for, else the first at hand that is new enough.
 find_python() {
@@ -17,11 +16,14 @@ find_python() {
     return 1
 }
 
-stamp=".build/$(basename "$venv")-$purpose"
+# What was installed stands in a stamp; what suffices for the tests suffices for the demo.
+stamp="$venv/.installed-$purpose"
 facts=$(cksum <pyproject.toml)
-if [ -x "$venv/bin/python" ] && [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$facts" ]; then
-    exit 0
-fi
+for known in "$stamp" "$venv/.installed-test"; do
+    if [ -x "$venv/bin/python" ] && [ -f "$known" ] && [ "$(cat "$known")" = "$facts" ]; then
+        exit 0
+    fi
+done
 
 if [ ! -x "$venv/bin/pip" ]; then
     python=$(find_python) || {

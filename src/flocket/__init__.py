@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flocket.emitter import AsyncEmitter as AsyncEmitter
+    from flocket.emitter import Emitter as Emitter
     from flocket.engine.request import Request as Request
     from flocket.errors import AckTimeout as AckTimeout
     from flocket.errors import AdapterError as AdapterError
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from flocket.sockets.socket import Socket as Socket
 
 _HOMES = {
+    "flocket.emitter": ("AsyncEmitter", "Emitter"),
     "flocket.engine.request": ("Request",),
     "flocket.errors": (
         "AckTimeout",

@@ -39,3 +39,8 @@ def test_packets_become_frames_that_decode_to_themselves() -> None:
         assert not frame.compress
         read: str | bytes = frame.payload if frame.binary else frame.payload.decode()
         assert engineio.decode(read) == (engineio.MESSAGE, data)
+
+
+def test_a_lone_surrogate_leaves_as_the_replacement_character() -> None:
+    assert engineio.message("\ud800x😀").payload == "4\ufffdx😀".encode()
+    assert engineio.packet(engineio.PING, "\udfff").payload == "2\ufffd".encode()

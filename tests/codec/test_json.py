@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import json as standard
 import math
 import subprocess
@@ -75,6 +76,7 @@ SENT: list[tuple[Any, str]] = [
     (2**53, "2**53"),
     (-(2**53), "-(2**53)"),
     (2**60, "2**60"),
+    (1152921504606847000, "2**60"),  # which JavaScript prints so
     (2**64, "2**64"),
     (2**70, "2**70"),
     (10**22, "1e22"),
@@ -190,6 +192,12 @@ def test_we_read_what_javascript_sends(node: dict[str, list[Any]]) -> None:
                 assert type(value) is type(expected), expression
 
 
+def test_what_javascript_sent_can_be_sent_back(node: dict[str, list[Any]]) -> None:
+    for text in node["received"]:
+        value = json.loads(text)
+        assert json.loads(json.dumps(value)) == value
+
+
 def test_both_agree_on_what_is_json(node: dict[str, list[Any]]) -> None:
     ours = [accepts(text) for text in TEXTS]
     assert ours == node["texts"]
@@ -276,6 +284,21 @@ def test_bytes_of_every_kind_are_lifted_in_order_and_once() -> None:
     assert lifted == [b"a", b"b", b"c"]
 
 
+def test_what_a_cached_property_left_in_a_dataclass_is_not_sent() -> None:
+    @dataclasses.dataclass
+    class Account:
+        name: str
+
+        @functools.cached_property
+        def password(self) -> str:
+            return "secret"
+
+    account = Account("ada")
+    assert account.password
+    assert json.dumps([account, b""], lambda _: None) == b'[{"name":"ada"},null]'
+    assert json.dumps({1: account}) == b'{"1":{"name":"ada"}}'
+
+
 def test_nan_is_found_beside_bytes() -> None:
     with pytest.raises(EncodeError, match=r"^\$\[2\]: NaN"):
         json.dumps([b"\xcb\x7f\xf8", None, math.nan], lambda _: 0)
@@ -321,6 +344,11 @@ def test_the_depth_is_the_callers_to_choose() -> None:
     assert json.loads("[[1]]", 2) == [[1]]
     with pytest.raises(DecodeError, match="deep"):
         json.loads("[[[1]]]", 2)
+
+
+def test_a_text_too_short_to_be_too_deep_is_not_measured_but_read() -> None:
+    assert json.loads("[[[1]]]", 3) == [[[1]]]
+    assert json.loads('{"a":{}}', 2) == {"a": {}}
 
 
 def test_invalid_utf8_is_refused() -> None:

@@ -71,6 +71,21 @@ def test_a_form_without_exactly_one_d_is_refused(form: bytes) -> None:
         jsonp.unwrap(form)
 
 
+@pytest.mark.parametrize(
+    ("form", "body"),
+    [
+        (rb"\n", b"\n"),
+        (rb"\\n", rb"\n"),
+        (rb"\\\n", rb"\\n"),
+        (rb"\\\\n", rb"\\\n"),
+        (rb"\n\\n\n", b"\n\\n\n"),
+        (rb"\\", rb"\\"),
+    ],
+)
+def test_line_feeds_are_unescaped_as_the_reference_does(form: bytes, body: bytes) -> None:
+    assert jsonp.unwrap(b"d=" + form) == body
+
+
 def test_broken_percent_signs_stay_as_they_are() -> None:
     assert jsonp.unwrap(b"d=4%zz%4") == b"4%zz%4"
 
@@ -81,4 +96,5 @@ def test_a_megabyte_of_percent_signs_or_ampersands_is_read_in_linear_time() -> N
     jsonp.unwrap(b"d=" + b"\\n" * 500_000)
     with pytest.raises(DecodeError):
         jsonp.unwrap(b"&" * 1_000_000)
+    jsonp.unwrap(b"d=" + b"\\\\n" * 333_000)
     assert time.process_time() - started < 2.0  # measured: 0.3

@@ -11,9 +11,9 @@ import sys
 from typing import Any
 
 import uvicorn
+from tests.interop.behaviour import namespaces, root
 
 from flocket import ConnectError, Cookie, Limits, Request, Server
-from tests.interop.behaviour import namespaces, root
 
 HOST = "127.0.0.1"
 

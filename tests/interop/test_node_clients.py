@@ -9,7 +9,6 @@ import functools
 from typing import Any
 
 import pytest
-
 from tests.support.node import check_names, run_lines
 from tests.support.servers import Pool, Running
 

@@ -9,7 +9,7 @@ const { root, others } = require("./reference_events.js");
 const SECONDS = { ping_interval: "pingInterval", ping_timeout: "pingTimeout", connect_timeout: "connectTimeout",
                   upgrade_timeout: "upgradeTimeout" };
 const SAME = { path: "path", transports: "transports", allow_upgrades: "allowUpgrades", allow_eio3: "allowEIO3",
-               max_payload: "maxHttpBufferSize", http_compression: "httpCompression", serve_client: "serveClient",
+               max_payload: "maxHttpBufferSize", http_compression: "httpCompression",
                per_message_deflate: "perMessageDeflate",
                cleanup_empty_child_namespaces: "cleanupEmptyChildNamespaces" };
 
@@ -19,6 +19,7 @@ function translate(options) {
     if (name in SECONDS) result[SECONDS[name]] = value * 1000;
     else if (name in SAME) result[SAME[name]] = value;
     else if (name === "parser" && value === "msgpack") result.parser = require("socket.io-msgpack-parser");
+    else if (name === "serve_client") result.serveClient = Boolean(value);
     else if (name === "cookie") {
       result.cookie = { name: value.name, path: value.path, httpOnly: value.http_only, sameSite: value.same_site };
     } else if (name === "cors_origins") {

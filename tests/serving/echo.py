@@ -17,6 +17,7 @@ from flocket.codec.frames import Frame
 from flocket.engine.contracts import Exchange, Transport, Upgrade
 from flocket.observe import Counters
 from flocket.options import EngineOptions, Limits
+from flocket.serving import deflate
 from flocket.serving.fast import HttpProtocol
 
 
@@ -155,6 +156,8 @@ def main() -> None:
     parser.add_argument("--max-payload", type=int, default=1_000_000)
     parser.add_argument("--fragments", type=int, default=1_024)
     given = parser.parse_args()
+    if given.deflate:
+        deflate.THRESHOLD = 0  # compress every message: what small ones cost is not what this is for
     options = EngineOptions(
         max_payload=given.max_payload, per_message_deflate=given.deflate, limits=Limits(fragments=given.fragments)
     )

@@ -1,4 +1,5 @@
-"""The fixtures that run one test against every face of flocket, or, with FLOCKET_REFERENCE=1, against Node's server.
+"""The fixtures that run one test against every face of flocket, or, with FLOCKET_REFERENCE=1, against Node's
+server.
 
 A test marked `ours` states what flocket does differently on purpose, so Node's server is not asked; one marked
 `fast_face` states a limit that on the portable face is the ASGI server's own.
@@ -10,7 +11,6 @@ import os
 from collections.abc import Iterator
 
 import pytest
-
 from tests.support.servers import Pool
 
 __all__ = ["FACES", "face", "pool", "pytest_collection_modifyitems", "pytest_configure", "servers"]

@@ -42,6 +42,7 @@ def run_lines(script: str, *arguments: str, timeout: float = 60) -> list[Any]:
 
 
 def check_names(*files: str) -> list[tuple[str, str]]:
-    """The checks that these files register, as (kind, name), read from their text: no process at collection."""
+    """The checks that these files register, as (kind, name), read from their text: no process at collection.
+    """
     pattern = re.compile(r'^(check|modern|json|upgrade)\("([^"]+)"', re.MULTILINE)
     return [found for file in files for found in pattern.findall((NODE / file).read_text())]

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from flocket.adapters import messages as m
 from flocket.adapters.link import Link
 from flocket.adapters.questions import Question
-from flocket.adapters.relayed import RelayedPacket
 from flocket.adapters.translate import details_from, details_map, options_of, target_of
 from flocket.codec.errors import DecodeError
 from flocket.codec.frames import Frame
@@ -167,7 +166,9 @@ class ClusterNamespace(Adapter):
         asked = m.CountSockets(
             uid=self.link.uid, nsp=self.nsp.name, request_id=question.request_id, opts=options_of(target)
         )
-        return local + sum(await self._ask(question, asked, target.timeout or self.requests_timeout, "count"))
+        answers = await self._ask(question, asked, target.timeout or self.requests_timeout, "count")
+        # A wire without a word for counting has the sockets themselves.
+        return local + sum(answer if isinstance(answer, int) else 1 for answer in answers)
 
     async def broadcast_with_ack(self, packet: Packet, target: Target, timeout: float) -> Answers:
         if target.local or target.rooms == ():
@@ -215,6 +216,8 @@ class ClusterNamespace(Adapter):
                 await asyncio.wait_for(question.done.wait(), min(left, _RECOUNT))
             except TimeoutError:
                 await self.link.recount(question)
+        if question.error is not None:
+            raise question.error
         return question.answers
 
     def peer_lost(self, uid: str) -> None:
@@ -264,7 +267,7 @@ class ClusterNamespace(Adapter):
     def _deliver_frames(self, message: m.BroadcastFrames) -> None:
         target = target_of(message.opts)
         frames = [Frame(payload, binary, compress=target.compress) for binary, payload in message.frames]
-        packet = RelayedPacket(self.nsp.name, frames, self.nsp._parser)
+        packet = Packet(PacketType.EVENT, self.nsp.name)  # its data is read from the frames, if anybody looks
         deliver(self.sockets_local(target), packet, target, self.nsp, Encoded(tuple(frames)))
 
     def _answer(self, message: m.Message) -> None:

@@ -46,8 +46,7 @@ class Link(ABC):
     def ask(self, question: Question, message: Message) -> None:
         """Send, and tell the question whose answers to expect, now or as soon as it is known."""
 
-    async def recount(self, question: Question) -> None:  # noqa: B027  # a default, for links that hear of
-    deaths
+    async def recount(self, question: Question) -> None:  # noqa: B027  # a default
         """Called now and then while a question waits: tell it which nodes are known to be gone."""
 
     @abstractmethod

@@ -28,6 +28,7 @@ class Question:
         self.request_id = request_id
         self.values: list[Any] = []
         self.missing: list[str] = []
+        self.error: Exception | None = None  # why nobody can be asked
         self.done = asyncio.Event()
         self._waiting: set[str] | None = None
         self._expected: int | None = None
@@ -47,6 +48,11 @@ class Question:
             self.missing += [UNNAMED] * (self._expected - others)
             self._expected = others
         self._check()
+
+    def fail(self, error: Exception) -> None:
+        """Nobody can be asked."""
+        self.error = error
+        self.done.set()
 
     def answer(self, uid: str, values: Iterable[Any] = ()) -> None:
         """A node's whole answer."""

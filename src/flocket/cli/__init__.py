@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from flocket.cli import config, demo, run
+from flocket.cli import config, demo, emit, run
 from flocket.errors import FlocketError
 
 __all__ = ["main"]
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="flocket", description="A Socket.IO server for Python.")
     parser.add_argument("--version", action="version", version=f"flocket {_version()}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (run, demo, config):
+    for command in (run, demo, emit, config):
         command.add_parser(commands)
     options = parser.parse_args(arguments)
     try:

@@ -28,7 +28,7 @@ from flocket.cluster.runtime import environment
 __all__ = ["Supervisor", "own_command"]
 
 ATTEMPTS = 3  # a worker that dies while starting, so often in a row, stops the start
-QUICK = 1.0  # seconds: a worker that lived shorter is replaced with backoff, too
+QUICK = 1.0  # seconds: one that served no longer counts as one that died while starting
 BACKOFF, MOST_BACKOFF = 0.25, 30.0  # seconds before a new attempt: the first, doubled each time, and the last
 QUEUED = 0.2  # seconds for a worker that is scaled away to accept what waits for it
 GRACE = 5.0  # seconds beyond the drain until a worker is killed
@@ -45,8 +45,8 @@ class _Worker:
         self.number = number
         self.process = process
         self.line = line
-        self.born = time.monotonic()
         self.ready = False
+        self.ready_at = 0.0
         self.told = False  # to end
         self.replaces: _Worker | None = None  # which ends as soon as this one is ready
 
@@ -100,10 +100,12 @@ class Supervisor:
     def _turn(self) -> None:
         now = time.monotonic()
         due = min((when for when, _ in self._due), default=now + 1.0)
-        for key, _ in self._selector.select(max(0.0, due - now)):
-            key.data()
+        ready = self._selector.select(max(0.0, due - now))
+        # Signals first: where the whole group was told to end, a worker's end is no reason to start another.
         while self._signals:
             self._on_signal(self._signals.popleft())
+        for key, _ in ready:
+            key.data()
         now = time.monotonic()
         ripe = [action for when, action in self._due if when <= now]
         self._due = [entry for entry in self._due if entry[0] > now]
@@ -174,6 +176,8 @@ class Supervisor:
         self._selector.register(ours, selectors.EVENT_READ, lambda: self._heard(worker))
 
     def _heard(self, worker: _Worker) -> None:
+        if worker.process.pid not in self._workers:
+            return  # SIGCHLD, in the same turn, has said it already
         try:
             said = worker.line.recv(64)
         except BlockingIOError:
@@ -187,11 +191,10 @@ class Supervisor:
             if worker.process.poll() is not None:
                 self._ended(worker)
         elif not worker.ready:
-            worker.ready = True
+            worker.ready, worker.ready_at = True, time.monotonic()
             self._is_ready(worker)
 
     def _is_ready(self, worker: _Worker) -> None:
-        self._failures.pop(worker.number, None)
         log.info("%s is ready", worker)
         before, worker.replaces = worker.replaces, None
         if before is not None and before.process.pid in self._workers:
@@ -224,11 +227,12 @@ class Supervisor:
 
     def _replace(self, worker: _Worker, how: str) -> None:
         number = worker.number
-        if worker.ready and time.monotonic() - worker.born >= QUICK:
+        served = worker.ready and time.monotonic() - worker.ready_at >= QUICK
+        failures = self._failures[number] = 1 if served else self._failures.get(number, 0) + 1
+        if worker.ready and failures == 1:
             log.error("%s ended with %s: starting another", worker, how)
             self._spawn(number)
             return
-        failures = self._failures[number] = self._failures.get(number, 0) + 1
         if not self._complete and failures >= ATTEMPTS:
             if self._changed is None:
                 log.error("worker %d died %d times in a row while starting (%s)", number, failures, how)
@@ -238,7 +242,8 @@ class Supervisor:
                 log.error("waiting for the program to change")
             return
         pause = min(MOST_BACKOFF, BACKOFF * 2 ** (failures - 1))
-        log.error("%s died while starting (%s): again in %.2f s", worker, how, pause)
+        when = "soon after" if worker.ready else "while"
+        log.error("%s died %s starting (%s): again in %.2f s", worker, when, how, pause)
         self._after(pause, lambda: self._spawn(number))
 
     def _end(self, worker: _Worker) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flocket.codec.errors import DecodeError
 from flocket.codec.frames import Frame
+from flocket.codec.plain import well_formed
 
 __all__ = ["CLOSE", "MESSAGE", "NOOP", "OPEN", "PING", "PONG", "UPGRADE", "decode", "message", "packet"]
 
@@ -33,11 +34,18 @@ _TYPES = frozenset((OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP))
 
 def packet(kind: str, data: str = "") -> Frame:
     """A packet of text: `packet(PONG, "probe")`."""
-    return Frame((kind + data).encode())
+    return Frame(_utf8(kind + data))
 
 
 def message(data: str | bytes, *, compress: bool = True) -> Frame:
     """A message, text or binary."""
     if isinstance(data, str):
-        return Frame((MESSAGE + data).encode(), compress=compress)
+        return Frame(_utf8(MESSAGE + data), compress=compress)
     return Frame(data, True, compress=compress)
+
+
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return well_formed(text).encode()

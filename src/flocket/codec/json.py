@@ -2,10 +2,12 @@
 
 Knows values and text; does not know packets, nor what becomes of bytes (the caller's `lift` says).
 
-orjson does the pass, in both directions, because it is the fastest where packets are small, offers a hook
-for what JSON lacks, and can be told to refuse what a double cannot hold; `bench/json_codec.py` has the
-figures. What it refuses (lone surrogates, keys that are integers, integers above 2**53) takes the slow way
-below, which either finds the standard library's answer or names the place of the fault.
+orjson does the pass, both ways. It is as fast as msgspec with small packets (0.1 us; the standard library
+takes 2) and faster with large ones (writing 100 rows: 11 us, msgspec 17, the standard library 150; reading
+them: 35, 34, 83), has a hook for what JSON lacks, and can be told to refuse integers that a double cannot
+hold; `bench/json_codec.py` prints the figures. What it refuses (lone surrogates, keys that are integers,
+integers above 2**53) takes the slow way below, which either finds the standard library's answer or names
+the place of the fault.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ __all__ = ["dumps", "dumps_common", "loads"]
 
 Lift = Callable[[bytes], Any]
 
-_OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_STRICT_INTEGER
+_OPTIONS = (
+    orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_STRICT_INTEGER
+)
 # A double of msgpack whose exponent is all ones: NaN or infinity, whatever its sign and payload.
 _NOT_FINITE = re.compile(rb"\xcb[\x7f\xff][\xf0-\xff]")
 
@@ -119,7 +123,7 @@ def loads(text: str | bytes | memoryview, depth: int = 128) -> Any:
     """
     if isinstance(text, memoryview):
         text = bytes(text)
-    if len(text) > depth and _too_deep(text, depth):
+    if len(text) > 2 * depth and _too_deep(text, depth):  # each level takes two characters at least
         raise DecodeError("JSON nested too deep")
     try:
         return orjson.loads(text)
@@ -170,9 +174,12 @@ _OTHERS = bytes(set(range(256)) - set(b'[{]}"'))
 
 def _too_deep(text: str | bytes, depth: int) -> bool:
     # All in C: 100 rows take 10 us, where a loop over their brackets takes 100; a megabyte, milliseconds.
-    data = text.encode("utf-8", "replace") if isinstance(text, str) else text
-    if len(data) < 2_000 and data.count(b"[") + data.count(b"{") <= depth:  # sooner than the table is set up
-        return False
+    if isinstance(text, str):
+        if len(text) < 2_000 and text.count("[") + text.count("{") <= depth:
+            return False  # sooner than the table of `translate` is set up
+        data = text.encode("utf-8", "replace")
+    else:
+        data = text
     marks = data.translate(_PARENTHESES, _OTHERS)
     if marks.count(b"(") <= depth:
         return False

@@ -38,8 +38,7 @@ def unwrap(body: bytes) -> bytes:
         raise DecodeError("a form without exactly one field d")
     text = unquote_to_bytes(fields[0].replace(b"+", b" "))
     # Browsers turn line feeds of a form into CR LF, so clients send a line feed as `\n`, and a `\n` as `\\n`.
-    return _NEWLINE.sub(lambda found: found[0][1:] if found[1] else b"\n", text)
+    return b"\\n".join([part.replace(b"\\n", b"\n") for part in text.split(b"\\\\n")])
 
 
 _MAX_FIELDS = 16  # a client sends one
-_NEWLINE = re.compile(rb"(\\)?\\n")

@@ -13,7 +13,7 @@ import msgspec
 import orjson
 
 from flocket.codec.errors import DecodeError
-from flocket.codec.plain import NotPlain, iso, plain
+from flocket.codec.plain import NotPlain, iso, plain, well_formed
 from flocket.codec.socketio import MAX_ID, Packet, PacketType, check
 
 __all__ = ["decode", "encode", "pack", "unpack"]
@@ -57,7 +57,7 @@ def _leaf(item: Any) -> Any:
 def _speakable(value: Any) -> Any:
     # A copy made by `plain`: what JSON can write but msgpack cannot.
     if isinstance(value, str):
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return well_formed(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**64:
         return float(value)
     if isinstance(value, list):

@@ -9,7 +9,9 @@ import dataclasses
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
+from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +19,7 @@ import msgspec
 
 from flocket.errors import EncodeError
 
-__all__ = ["MAX_DEPTH", "NotPlain", "iso", "plain", "shallow"]
+__all__ = ["MAX_DEPTH", "NotPlain", "iso", "plain", "shallow", "well_formed"]
 
 MAX_DEPTH = 254  # orjson's own bound
 
@@ -36,20 +38,38 @@ def iso(when: datetime) -> str:
         raise NotPlain("a datetime beyond the year 9999 or before the year 1 in UTC") from None
 
 
+def well_formed(text: str) -> str:
+    """The text with U+FFFD for each lone surrogate: what UTF-8 can carry, as JavaScript's `toWellFormed`."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def shallow(item: Any) -> Any:
     """An object that JSON does not know, as one that it knows; what it holds stays as it is. Or NotPlain."""
     if isinstance(item, msgspec.Struct):
         return _struct(item)
+    kind: type = type(item)
+    if dataclasses.is_dataclass(kind):
+        return {name: getattr(item, name) for name in _dataclass_names(kind)}
     if isinstance(item, tuple):  # a named tuple
         return list(item)
     if isinstance(item, float):
         return float(item)
-    raise NotPlain(f"an object of type {type(item).__name__}")
+    raise NotPlain(f"an object of type {kind.__name__}")
+
+
+@lru_cache(maxsize=1_000)
+def _dataclass_names(kind: type[Any]) -> tuple[str, ...]:
+    # Fields only (orjson itself would also send what a cached property left in the object's dict), without
+    # those that a leading underscore keeps at home.
+    return tuple(field.name for field in dataclasses.fields(kind) if field.name[0] != "_")
+
+
+_struct_fields = lru_cache(maxsize=1_000)(msgspec.structs.fields)  # it reads all annotations, each time
 
 
 def _struct(item: msgspec.Struct) -> Any:
     config = item.__struct_config__
-    values = [(field, getattr(item, field.name)) for field in msgspec.structs.fields(item)]
+    values = [(field, getattr(item, field.name)) for field in _struct_fields(type(item))]
     tag = [] if config.tag is None else [(config.tag_field, config.tag)]
     if config.array_like:
         return [value for _, value in tag] + [value for _, value in values]
@@ -102,10 +122,7 @@ def _plain(value: Any, leaf: Callable[[Any], Any], trail: list[Any]) -> Any:
         return str(value)
     if len(trail) >= MAX_DEPTH:
         raise NotPlain(f"what is nested more than {MAX_DEPTH} deep")
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        # As orjson: names with a leading underscore stay at home.
-        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.name[0] != "_"}
-    elif not isinstance(value, dict | list | tuple):
+    if not isinstance(value, dict | list | tuple):
         value = shallow(value)
     if isinstance(value, dict):
         copy = {}
@@ -131,10 +148,14 @@ def _exact(value: int) -> int:
     if -(2**53) <= number <= 2**53:
         return number
     try:
-        if int(float(number)) == number:
-            return number
+        double = float(number)
     except OverflowError:
         pass
+    else:
+        # JavaScript prints a double by the fewest digits that mean it, 2**60 as 1152921504606847000. What
+        # comes so must be able to go back: it is read as the very number that was sent.
+        if int(double) == number or int(Decimal(repr(double))) == number:
+            return number
     raise NotPlain(f"the integer {_shorten(hex(number))}, which a double cannot hold exactly,")
 
 

@@ -8,6 +8,7 @@ known of uvicorn's inside is in this one file; it does not know sessions, nor ho
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Sequence
 from typing import Any, cast
 from urllib.parse import unquote
@@ -79,6 +80,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        if connection is not None and connection.family != socket.AF_UNIX:
+            # asyncio does so only where the listening socket was made with the protocol's number: gunicorn's is not.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
 
     def data_received(self, data: bytes) -> None:

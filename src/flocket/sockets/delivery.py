@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from flocket.codec.socketio import Packet
-from flocket.sockets.parsers import Encoded
+from flocket.sockets.parsers import Encoded, read_frames
 from flocket.sockets.recovery import is_recorded
 from flocket.sockets.target import Target
 
@@ -29,7 +29,8 @@ def deliver(
 ) -> int:
     """Send one packet to these sockets, which are of one namespace; to how many it went.
 
-    `encoded` are its frames, if they are there already: made for other nodes too, or by another node.
+    `encoded` are its frames, if they are there already: made for other nodes too, or by another node. Then the
+    packet's own data may be absent; it is read from the frames for those who listen to what goes out.
     """
     position = 0
     log = nsp.adapter.log
@@ -47,6 +48,8 @@ def deliver(
             nsp._counters.volatile_dropped += 1
             continue
         if socket._outgoing is not None:
+            if packet.data is None:
+                packet.data = read_frames(nsp._parser, encoded.frames).data
             socket._tell_outgoing(packet.data)
         frames = encoded.frames if session.protocol == 4 else encoded.for_protocol(session.protocol)
         for frame in frames:

@@ -5,6 +5,7 @@ Joins a parser (JSON, msgpack, the user's) to Engine.IO's frames. Does not know 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from flocket.codec import json, msgpack, socketio
@@ -15,7 +16,15 @@ from flocket.errors import ConfigError
 from flocket.options import Limits
 from flocket.sockets.contracts import Decoder, Parser
 
-__all__ = ["Encoded", "JsonParser", "MsgpackParser", "PacketCodec", "WrappedParser", "choose_parser"]
+__all__ = [
+    "Encoded",
+    "JsonParser",
+    "MsgpackParser",
+    "PacketCodec",
+    "WrappedParser",
+    "choose_parser",
+    "read_frames",
+]
 
 
 class Encoded:
@@ -53,10 +62,22 @@ class PacketCodec:
 
     def with_offset(self, packet: Packet, encoded: Encoded, offset: str) -> Encoded:
         """The event with one more argument: where it stands in the log of a namespace that keeps one."""
-        return self.encode(Packet(packet.type, packet.nsp, [*packet.data, offset]), encoded.frames[0].compress)
+        data = packet.data or read_frames(self, encoded.frames).data
+        return self.encode(Packet(packet.type, packet.nsp, [*data, offset]), encoded.frames[0].compress)
 
     def decoder(self) -> Decoder:
         raise NotImplementedError
+
+
+def read_frames(parser: PacketCodec, frames: Sequence[Frame]) -> Packet:
+    """The packet that these frames of Engine.IO 4 are, whole. Raises DecodeError."""
+    decoder = parser.decoder()
+    packet = None
+    for frame in frames:
+        packet = decoder.add(frame.payload if frame.binary else frame.payload[1:].decode())
+    if packet is None:
+        raise DecodeError("frames that are no whole packet")
+    return packet
 
 
 class JsonParser(PacketCodec):

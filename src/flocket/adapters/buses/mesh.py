@@ -170,21 +170,28 @@ class Mesh:
     # -- links
 
     def _look_around(self) -> None:
-        for entry in os.listdir(self.folder):
+        try:
+            entries = os.listdir(self.folder)
+        except OSError:
+            return  # descriptors are out: at the next heartbeat
+        for entry in entries:
             if len(entry) == TAG_LENGTH and entry != self.node.tag and entry not in self.peers:
                 self._open(entry)
 
     def _open(self, tag: str) -> Peer | None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.setblocking(False)
         path = self.folder / tag
+        try:
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        except OSError:
+            return None  # descriptors are out
+        sock.setblocking(False)
         try:
             sock.connect(str(path))
         except OSError as error:
             sock.close()
             if isinstance(error, ConnectionRefusedError):
                 path.unlink(missing_ok=True)  # its owner was killed and could not remove it
-            return None  # else it has gone meanwhile, or its backlog is full: the next tick looks again
+            return None  # else it has gone meanwhile, or its backlog is full: the next look finds out
         peer = self.peers[tag] = Peer(tag, self._now())
         peer.out = Outbound(sock, lambda: self._lose(peer), self._has_room)
         node = self.node
@@ -289,6 +296,7 @@ class Mesh:
                 peer.out.send(_BEAT, load, now=True)
 
     def _tick(self) -> None:
+        self._timer = self._loop.call_later(TICK, self._tick)
         now = self._now()
         stall = max(0.0, now - self._ticked - 2 * TICK)
         self._ticked = now
@@ -309,7 +317,6 @@ class Mesh:
                 self.garbage += 1
                 del self._strangers[stranger]
                 stranger.close()
-        self._timer = self._loop.call_later(TICK, self._tick)
 
 
 def _read_hello(payload: bytes) -> _Hello | None:

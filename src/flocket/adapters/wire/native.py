@@ -106,7 +106,8 @@ class Native:
         body = memoryview(data)[2:]
         if self._key is not None:
             body = body[_MAC:]
-            if data[1] != _SIGNED or not hmac.compare_digest(data[2 : 2 + _MAC], self._sign(channel, bytes(body))):
+            signature = self._sign(channel, bytes(body))
+            if data[1] != _SIGNED or not hmac.compare_digest(data[2 : 2 + _MAC], signature):
                 raise DecodeError("a message that is not signed with our key")
         elif data[1] != _PLAIN:
             raise DecodeError("a signed message, and we have no key")
