@@ -29,9 +29,9 @@ def test_in_a_mixed_cluster(redis: RedisServer, check: Callable[[Mixed], Awaitab
     asyncio.run(test())
 
 
-def run_together(kind: str, url: str, make: Callable[[], Any], options: Any, **environment: str) -> None:
+def run_together(kind: str, url: str, make: Callable[[], Any], options: Any, **more: Any) -> None:
     async def test() -> None:
-        async with mixed_cluster(kind, url, make, options, **environment) as cluster:
+        async with mixed_cluster(kind, url, make, options, **more) as cluster:
             for check in TOGETHER:
                 await check(cluster)
 

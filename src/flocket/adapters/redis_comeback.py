@@ -103,6 +103,8 @@ async def _start(bus: RedisBus, history: History, saved: Saved, offset: str | No
     place = saved.since if offset is None else _place(offset)
     if place < saved.since:
         return None
+    if offset is not None and place != saved.last and not await _ask(bus, "XRANGE", history.stream, offset, offset):
+        return None  # nobody was ever given it
     if saved.left and place >= saved.last:
         place = max(place, saved.left)  # it had all that was sent: what others got meanwhile is no gap
     start = parse_id(id_of(place).encode())
@@ -117,11 +119,11 @@ async def _start(bus: RedisBus, history: History, saved: Saved, offset: str | No
 
 def _whole_behind(start: StreamId, facts: dict[bytes, Any]) -> bool:
     """Whether the stream still has all entries behind `start`."""
-    deleted = facts.get(b"max-deleted-entry-id")  # told since Redis 7
-    if deleted is not None:
-        return parse_id(deleted) <= start
+    deleted, added = facts.get(b"max-deleted-entry-id"), facts.get(b"entries-added")  # told since Redis 7
+    if deleted is not None and parse_id(deleted) > start:
+        return False
     first = facts.get(b"first-entry")
-    return first is not None and parse_id(first[0]) <= start
+    return added == facts[b"length"] or (first is not None and parse_id(first[0]) <= start)
 
 
 async def _missed(

@@ -44,6 +44,7 @@ __all__ = ["RedisStreamsAdapter"]
 log = logging.getLogger("flocket")
 
 _BROADCAST = "3"  # the type of an event's entry
+_LOG_TIME = 1.0  # seconds after which an event that is not in the log yet is delivered without a place there
 _RECENT = 1_000  # events that are kept in memory besides, to join what a client missed to what goes on
 
 
@@ -109,7 +110,6 @@ class RedisStreamsAdapter(RedisFactory):
 
     def _make_reader(self, streams: list[bytes]) -> Reader:
         reader = Reader(self.bus.endpoint_of(streams[0]), streams, self._on_entry, self._read_count)
-        reader.on_caught_up = self._on_caught_up
 
         def refused(why: str) -> None:
             self.bus.look()
@@ -158,10 +158,6 @@ class RedisStreamsAdapter(RedisFactory):
         link = self._links.get(said.get("nsp", ""))
         if link is not None:
             link.on_entry(entry, said)
-
-    def _on_caught_up(self) -> None:
-        for link in self._links.values():
-            link.caught_up()
 
 
 class _Namespace(ClusterNamespace):
@@ -230,7 +226,7 @@ class _Written:
     packet: Packet
     target: Target
     encoded: Encoded
-    doubtful: bool = False  # the connection was lost before the answer came
+    timer: asyncio.TimerHandle | None = None
 
 
 class _Link(Link):
@@ -291,8 +287,9 @@ class _Link(Link):
                 self._recent.append((entry, said))
         if said.get("uid") == self.uid:
             # Our own: delivered when it was said, but for those that wait for their place in the log.
-            written = self._written.pop(said.get("seq", ""), None)
-            if written is not None:
+            seq = said.get("seq", "")
+            if seq in self._written:
+                written = self._take_written(seq)
                 self._adapter.deliver_at(entry, written.packet, written.target, written.encoded)
             return
         try:
@@ -357,32 +354,33 @@ class _Link(Link):
         self._sequence += 1
         seq = str(self._sequence)
         words, _ = self._xadd(self._said(packet, target))
-        self._written[seq] = _Written(packet, target, encoded)
+        self._written[seq] = written = _Written(packet, target, encoded)
         asked = self._bus.ask(*words, "seq", seq)
-        known = asked.done()  # at once: it was never sent
 
         def done(asked: asyncio.Future[Any]) -> None:
-            error = None if asked.cancelled() else asked.exception()
-            self.counters.published += error is None
-            self.counters.publish_dropped += error is not None
-            written = self._written.get(seq)
-            if error is None or written is None:
-                return
-            if isinstance(error, AdapterError) and not known:
-                written.doubtful = True  # lost on its way there, or its answer on the way back: the log will tell
-            else:
-                del self._written[seq]
-                self._adapter.deliver_at(None, written.packet, written.target, written.encoded)
+            failed = asked.cancelled() or asked.exception() is not None
+            self.counters.published += not failed
+            self.counters.publish_dropped += failed
+            if failed:
+                self._deliver_unlogged(seq)
 
         asked.add_done_callback(done)
+        if seq in self._written:
+            loop = asyncio.get_running_loop()
+            written.timer = loop.call_later(_LOG_TIME, self._deliver_unlogged, seq)
 
-    def caught_up(self) -> None:
-        """All that the log held has been read: what was perhaps written, and is not there, never will be."""
-        if not self._written or self._bus.pipe_lost:
-            return
-        for seq, written in [(seq, written) for seq, written in self._written.items() if written.doubtful]:
-            del self._written[seq]
+    def _deliver_unlogged(self, seq: str) -> None:
+        # In the order of saying: what was said before is late too.
+        while self._written and seq in self._written:
+            first = next(iter(self._written))
+            written = self._take_written(first)
             self._adapter.deliver_at(None, written.packet, written.target, written.encoded)
+
+    def _take_written(self, seq: str) -> _Written:
+        written = self._written.pop(seq)
+        if written.timer is not None:
+            written.timer.cancel()
+        return written
 
     def ask(self, question: Question, message: m.Message) -> None:
         if isinstance(message, m.CountSockets):  # the dialect has no word for it, but for what includes it

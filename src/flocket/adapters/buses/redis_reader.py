@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
 
 from flocket.adapters.buses.reconnecting import Reconnecting
 from flocket.adapters.buses.redis_endpoint import Endpoint
@@ -40,7 +39,6 @@ class Reader(Reconnecting):
         super().__init__(endpoint, "the connection that reads streams")
         self.position: dict[bytes, StreamId] = {}
         self.gaps = 0
-        self.on_caught_up: Callable[[], None] | None = None  # after each answer, also an empty one
         self.on_refused: Callable[[str], None] | None = None
         self._streams = streams
         self._on_entry = on_entry
@@ -65,11 +63,9 @@ class Reader(Reconnecting):
             log.warning("Redis at %s: the stream %.80r has lost its end", self.endpoint.shown, stream)
             self.gaps += 1
             self.position[stream] = last
-        elif first is not None and first > position and last > position:
-            deleted = await _last_deleted(connection, stream)
-            if deleted > position:
-                log.warning("Redis at %s: the stream %.80r was trimmed too soon", self.endpoint.shown, stream)
-                self.gaps += 1
+        elif first is not None and first > position:
+            log.warning("Redis at %s: the stream %.80r was trimmed too soon", self.endpoint.shown, stream)
+            self.gaps += 1
 
     def is_open(self) -> None:
         assert self.connection is not None
@@ -103,8 +99,6 @@ class Reader(Reconnecting):
             for stream, entries in answer or ():
                 for name, fields in entries:
                     self._take(stream, parse_id(name), fields)
-            if self.on_caught_up is not None:
-                self.on_caught_up()
 
     def _take(self, stream: bytes, place: StreamId, fields: list[bytes] | None) -> None:
         self.position[stream] = place
@@ -133,13 +127,3 @@ async def _ends(connection: RespConnection, stream: bytes) -> tuple[StreamId, St
     facts = dict(zip(info[::2], info[1::2], strict=False))
     first = facts.get(b"first-entry")
     return parse_id(facts[b"last-generated-id"]), parse_id(first[0]) if first else None
-
-
-async def _last_deleted(connection: RespConnection, stream: bytes) -> StreamId:
-    """The greatest id that was trimmed away; before Redis 7, which does not tell, that before the first."""
-    info = await connection.ask("XINFO", "STREAM", stream)
-    facts: dict[bytes, Any] = dict(zip(info[::2], info[1::2], strict=False))
-    if b"max-deleted-entry-id" in facts:
-        return parse_id(facts[b"max-deleted-entry-id"])
-    milliseconds, number = parse_id(facts[b"first-entry"][0])
-    return milliseconds, number - 1
