@@ -13,7 +13,7 @@ from tests.support.raw import Response, http
 from tests.support.servers import Running, until
 from tests.support.websocket import WebSocket
 
-__all__ = ["Peer", "Poller", "SEPARATOR", "gone", "open_websocket", "split3", "target", "units"]
+__all__ = ["SEPARATOR", "Peer", "Poller", "gone", "open_websocket", "split3", "target", "units"]
 
 SEPARATOR = "\x1e"  # between the packets of one polling body, Engine.IO 4
 
