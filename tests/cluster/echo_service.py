@@ -17,9 +17,8 @@ from typing import cast
 import uvloop
 from tests.cluster.tools import until
 
-from flocket.cluster.adopt import Adopter
 from flocket.cluster.ports import AddressPorts, Ports
-from flocket.cluster.runtime import inherited, is_worker, meeting_key
+from flocket.cluster.runtime import inherited, is_worker
 from flocket.cluster.supervisor import Supervisor, own_command
 from flocket.cluster.worker import Worker
 from flocket.engine.sid import make_sid
@@ -73,16 +72,17 @@ class Echo(asyncio.Protocol):
 async def serve() -> None:
     given = inherited()
     assert given is not None
-    key = meeting_key(None, given.token)
-    assert key is not None
-    worker = Worker(key, given)
+    worker = Worker(given)
     await worker.join()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     sticky = sys.argv[4]
-    adopter = Adopter(lambda: Echo(worker))
-    worker.accept(given.listening, adopter, Echo.load, sticky=sticky)  # type: ignore[arg-type]  # one of the three
+
+    def make() -> Echo:
+        return Echo(worker)
+
+    worker.accept(given.listening, make, Echo.load, sticky=sticky)  # type: ignore[arg-type]  # one of the three
     await ended.wait()
     worker.leave()
     await until(lambda: not worker.pending)

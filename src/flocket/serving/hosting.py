@@ -109,7 +109,8 @@ class _Host(uvicorn.Server):
         if self._given is None and cluster is None:
             await super().startup(self._listening)
             return
-        membership = self._membership = Membership(Worker(self._given, cluster=cluster), self._members)
+        path = self._members[0]._engine.options.path if self._members else ""
+        membership = self._membership = Membership(Worker(self._given, cluster=cluster, path=path), self._members)
         await membership.join()
         await self.lifespan.startup()
         if self.lifespan.should_exit:

@@ -13,6 +13,7 @@ from typing import Protocol
 from flocket.adapters.buses.unix import UnixBus
 from flocket.adapters.cluster import ClusterAdapter
 from flocket.cluster.relay import Relay
+from flocket.cluster.runtime import meeting_key
 from flocket.cluster.worker import Worker
 from flocket.engine.engine import Engine
 from flocket.errors import AdapterError, ConfigError
@@ -77,8 +78,11 @@ class Membership:
 
 async def meet_siblings(member: Member, cluster: str | None) -> Membership | None:
     """Join whoever serves the same under a host that is not ours; alone, with a warning, if that cannot be."""
+    if meeting_key(cluster, None) is None:
+        return None  # nobody bound a port for several processes
     try:
-        membership = Membership(Worker(None, cluster=cluster), [member])
+        path = member._engine.options.path
+        membership = Membership(Worker(None, cluster=cluster, path=path), [member])
         await membership.join()
     except (ConfigError, AdapterError) as error:
         log.warning("serving without siblings: %s", error)
