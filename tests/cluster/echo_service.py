@@ -17,8 +17,9 @@ from typing import cast
 import uvloop
 from tests.cluster.tools import until
 
+from flocket.cluster.adopt import Adopter
 from flocket.cluster.ports import AddressPorts, Ports
-from flocket.cluster.runtime import inherited, is_worker
+from flocket.cluster.runtime import inherited, is_worker, meeting_key
 from flocket.cluster.supervisor import Supervisor, own_command
 from flocket.cluster.worker import Worker
 from flocket.engine.sid import make_sid
@@ -72,17 +73,16 @@ class Echo(asyncio.Protocol):
 async def serve() -> None:
     given = inherited()
     assert given is not None
-    worker = Worker(given)
+    key = meeting_key(None, given.token)
+    assert key is not None
+    worker = Worker(key, given)
     await worker.join()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     sticky = sys.argv[4]
-
-    def make() -> Echo:
-        return Echo(worker)
-
-    worker.accept(given.listening, make, Echo.load, sticky=sticky)  # type: ignore[arg-type]  # one of the three
+    adopter = Adopter(lambda: Echo(worker))
+    worker.accept(given.listening, adopter, Echo.load, sticky=sticky)  # type: ignore[arg-type]  # one of the three
     await ended.wait()
     worker.leave()
     await until(lambda: not worker.pending)

@@ -11,14 +11,16 @@ import logging
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 
+from flocket.adapters.bus import Bus, NodeIdentity
+from flocket.adapters.buses.lanes import Lanes
 from flocket.adapters.buses.mesh import Mesh
 from flocket.cluster.adopt import Adopter
 from flocket.cluster.listen import Listener
 from flocket.cluster.place import Placement, Sticky
-from flocket.cluster.runtime import Inherited, clean, make_identity, meeting_key, meeting_place
+from flocket.cluster.relay import Relay
+from flocket.cluster.runtime import Inherited, clean, make_identity, meeting_place
 
 __all__ = ["Worker"]
 
@@ -28,19 +30,27 @@ log = logging.getLogger("flocket.cluster")
 class Worker:
     """Made within the running loop, in the process that serves: its identity must not be older than a fork.
 
-    `given` is what a supervisor left; without it the siblings are those with the same `cluster`, or those who
-    inherited a port from the same parent. They serve the same `path`: two servers of one program do not meet.
+    `key` is what it has in common with its siblings (runtime.py), `given` what a supervisor left.
     """
 
-    def __init__(self, given: Inherited | None = None, *, cluster: str | None = None, path: str = "") -> None:
+    def __init__(self, key: str, given: Inherited | None = None) -> None:
         self.number = given.worker if given is not None else 0
-        key = meeting_key(cluster, given.token if given is not None else None)
-        folder = meeting_place(f"{key} {path}")
+        folder = meeting_place(key)
         self.mesh = Mesh(folder, make_identity(folder), worker=self.number)
+        self.relay = Relay(self.mesh)
         self.placement: Placement | None = None
+        self._lanes = Lanes(self.mesh)
         self._given = given
         self._listener: Listener | None = None
         self._adopter: Adopter | None = None
+
+    @property
+    def node(self) -> NodeIdentity:
+        return self.mesh.node
+
+    def bus(self, name: str) -> Bus:
+        """A bus to the same server of every sibling: that which has this name."""
+        return self._lanes.lane(name)
 
     async def join(self) -> None:
         """Meet the siblings: before anything is served, as the session ids carry this worker's tag."""
@@ -54,15 +64,18 @@ class Worker:
     def accept(
         self,
         listening: Sequence[socket.socket],
-        protocol: Callable[[], asyncio.Protocol],
+        adopter: Adopter,
         load: Callable[[], int],
         *,
         sticky: Sticky = "session",
         is_ours: Callable[[str], bool] = lambda path: True,
-        tls: ssl.SSLContext | None = None,
+        readable: bool = True,
     ) -> None:
-        """Accept from now on; a connection that stays gets a protocol. `load` is what this worker carries."""
-        adopter = self._adopter = Adopter(protocol, tls)
+        """Accept from now on; `adopter` serves what stays. `load` is what this worker carries.
+
+        Not `readable`: it is encrypted and cannot be peeked at, so it stays where it arrives, and is relayed.
+        """
+        self._adopter = adopter
         self.placement = Placement(
             self.mesh,
             adopter.adopt,
@@ -72,8 +85,7 @@ class Worker:
             is_ours=is_ours,
             warn=log.warning,
         )
-        # What is encrypted cannot be peeked at: it is served where it arrives, and relayed.
-        self._listener = Listener(listening, self.placement.arrive if tls is None else adopter.adopt)
+        self._listener = Listener(listening, self.placement.arrive if readable else adopter.adopt)
         if self._given is not None:
             self._given.lifeline.send(b"ready")
 
@@ -84,11 +96,12 @@ class Worker:
         return placing + (self._adopter.pending if self._adopter is not None else 0)
 
     def leave(self) -> None:
-        """Accept no more, and take no new sessions; what came before is placed as ever."""
+        """Accept no more, and take no new sessions; what came before is placed as ever, what waits is ended."""
         if self._listener is not None:
             self._listener.close()
         if self.placement is not None:
             self.placement.drain()
+        self.relay.leave()
 
     def take_no_more(self) -> None:
         """Take no connection from siblings either: they relay. Whoever has no protocol yet is refused."""
@@ -104,6 +117,7 @@ class Worker:
         if self._given is not None:
             asyncio.get_running_loop().remove_reader(self._given.lifeline)
             self._given.lifeline.close()
+        await self._lanes.aclose()
         await self.mesh.aclose()
         with contextlib.suppress(OSError):
             self.mesh.folder.rmdir()  # the last one, mostly

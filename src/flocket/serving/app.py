@@ -87,7 +87,7 @@ class EngineApp:
         if one_of_many or (self._cluster is not None and not self._hosted):
             from flocket.serving.membership import meet_siblings
 
-            self._siblings = await meet_siblings(self, self._cluster)
+            self._siblings = await meet_siblings(self)
         await self._start()
 
     async def close(self) -> None:

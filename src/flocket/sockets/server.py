@@ -235,6 +235,7 @@ class Server(Sends, Receives, Generic[T]):
 
     def _on_session(self, session: Session) -> Handler:
         client = Client(self, session)
+        session.handler = client
         client.start()
         return client
 

@@ -37,9 +37,7 @@ log = logging.getLogger("flocket")
 
 CONNECTING, CONNECTED, CLOSED = range(3)
 
-MARK = (
-    65_536  # bytes waiting for a client above which an awaited emission waits too: asyncio's high-water mark
-)
+MARK = 65_536  # bytes waiting for a client from which on an awaited emission waits too: asyncio's high-water mark
 WAITING_EVENTS = 10_000  # events of one client that wait for their turn; more, and it is disconnected
 
 
@@ -242,12 +240,16 @@ class Socket(Sends, Generic[T]):
             self._acks = Acks()
         return self._acks
 
+    @property
+    def _behind(self) -> bool:
+        """Whether more waits for this client than an awaited emission adds to."""
+        return self._session.open and self._session.buffered > MARK
+
     async def _drained(self) -> None:
         await asyncio.sleep(0)
-        session = self._session
-        if session.open and session.buffered > MARK:
+        if self._behind:
             drained = asyncio.Event()
-            session.when_drained(drained.set)
+            self._session.when_drained(drained.set)
             await drained.wait()
 
     # -- rooms --------------------------------------------------------------------------------------------
