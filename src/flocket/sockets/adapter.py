@@ -190,6 +190,7 @@ class Adapter:
     def sockets_local(self, target: Target) -> list[Socket[Any]]:
         """The sockets of this process that the target means; a copy, as whoever is told may leave."""
         sockets = self.nsp.sockets
+        # Copies: sending to one that does not read may end it, and its rooms with it, while we are in the middle.
         if target.rooms is None and not target.except_rooms:
             return list(sockets.values())
         found = map(sockets.get, self._rooms.resolve(target))
