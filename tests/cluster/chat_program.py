@@ -1,0 +1,42 @@
+"""A service of many workers with sessions: argv: port, workers, sticky, options of the Server as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from flocket import Server, Socket
+
+OPTIONS: dict[str, Any] = json.loads(os.environ.get("SERVER_OPTIONS", "{}"))
+io: Server = Server(**OPTIONS)
+
+
+@io.on("connection")
+async def connection(socket: Socket) -> None:
+    await socket.join("everyone")
+
+
+@io.on("where")
+async def where(socket: Socket) -> dict[str, Any]:
+    return {"worker": io.worker, "pid": os.getpid(), "owner": socket.conn.id[:4]}
+
+
+@io.on("echo")
+async def echo(socket: Socket, value: Any) -> Any:
+    return value
+
+
+@io.on("shout")
+def shout(socket: Socket, number: int) -> None:
+    io.to("everyone").emit("heard", socket.id, number)
+
+
+@io.on("count")
+async def count(socket: Socket) -> list[int]:
+    return [await io.to("everyone").count(), len(await io.fetch_sockets())]
+
+
+if __name__ == "__main__":
+    io.run("127.0.0.1", int(sys.argv[1]), workers=int(sys.argv[2]), sticky=sys.argv[3], drain=3.0)  # type: ignore[arg-type]  # as the test says
