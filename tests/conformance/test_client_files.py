@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 
 import pytest
-
 from tests.support.node import node_modules
 from tests.support.raw import http
 from tests.support.servers import Pool, Running
@@ -21,7 +20,9 @@ def serving(servers: Pool) -> Running:
 def test_each_file_is_served(servers: Pool, name: str) -> None:
     answer = http(serving(servers).port, "GET", f"/socket.io/{name}")
     assert answer.status == 200
-    assert (answer.header("content-type") or "").split(";")[0] == f"application/{'json' if name.endswith('.map') else 'javascript'}"
+    assert (answer.header("content-type") or "").split(";")[
+        0
+    ] == f"application/{'json' if name.endswith('.map') else 'javascript'}"
     assert answer.body == (node_modules() / "socket.io-client" / "dist" / name).read_bytes()
 
 
@@ -49,7 +50,9 @@ def test_it_is_compressed_for_whoever_accepts_that(servers: Pool) -> None:
     assert gzip.decompress(answer.body) == plain
 
 
-@pytest.mark.parametrize("name", ["evil.js", "socket.io.js.bak", "../package.json", "%2e%2e/package.json", "socket.io.js/", "package.json"])
+@pytest.mark.parametrize(
+    "name", ["evil.js", "socket.io.js.bak", "../package.json", "%2e%2e/package.json", "socket.io.js/", "package.json"]
+)
 def test_nothing_else_is_served(servers: Pool, name: str) -> None:
     assert http(serving(servers).port, "GET", f"/socket.io/{name}").status in (400, 404)
 

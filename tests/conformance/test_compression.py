@@ -6,12 +6,11 @@ import gzip
 import zlib
 
 import pytest
-from websockets.sync.client import connect
-
 from tests.support.peer import Poller, target
 from tests.support.raw import Response
 from tests.support.servers import Pool, Running
 from tests.support.websocket import WebSocket
+from websockets.sync.client import connect
 
 LONG = '42["echo","' + "long " * 400 + '"]'
 SHORT = '42["echo","short"]'
@@ -23,7 +22,7 @@ def answered(server: Running, packet: str, encodings: str | None) -> Response:
     poller = Poller(server.port)
     poller.connect()
     poller.say(packet)
-    return poller.request("GET", **({"Accept-Encoding": encodings} if encodings is not None else {}))
+    return poller.request("GET", headers={"Accept-Encoding": encodings} if encodings is not None else None)
 
 
 @pytest.mark.parametrize("encodings", ["gzip", "gzip, deflate, br", "br, gzip;q=0.5", "*"])
@@ -58,7 +57,7 @@ def test_an_event_may_ask_not_to_be_compressed(servers: Pool) -> None:
     poller = Poller(servers.start().port)
     poller.connect()
     poller.say('42["say",{"from":"socket","compress":false},"echo","' + "long " * 400 + '"]')
-    answer = poller.request("GET", **{"Accept-Encoding": "gzip"})
+    answer = poller.request("GET", headers={"Accept-Encoding": "gzip"})
     assert (answer.header("content-encoding"), answer.text) == (None, LONG)
 
 

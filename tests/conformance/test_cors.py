@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from tests.support.peer import Poller, target
 from tests.support.raw import Response, http
 from tests.support.servers import Pool, Running

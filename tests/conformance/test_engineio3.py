@@ -6,21 +6,14 @@ From the Engine.IO protocol, revision 3, and the Socket.IO protocol, revision 4.
 from __future__ import annotations
 
 import pytest
-
 from tests.support.peer import Peer, Poller, gone, open_websocket, target
 from tests.support.raw import http
-from tests.support.servers import Pool, Running, until
+from tests.support.servers import Pool, Running
 from tests.support.websocket import BINARY, WebSocket
 
 
 def old(servers: Pool) -> Running:
     return servers.start(allow_eio3=True)
-
-
-def heard(poller: Poller, count: int) -> list[str]:
-    packets: list[str] = []
-    until(f"{count} packets", lambda: packets.extend(poller.get()) or len(packets) >= count)
-    return packets
 
 
 def test_a_session_opens_and_is_connected_at_once(servers: Pool) -> None:
@@ -45,28 +38,28 @@ def test_lengths_count_as_javascript_counts(servers: Pool) -> None:
     text = '42["echo","ü☃😀"]'
     answer = poller.request("POST", f"{len(text) + 1}:{text}1:6".encode())
     assert answer.text == "ok"
-    assert heard(poller, 1) == [text]
+    assert poller.hear(1) == [text]
 
 
 def test_packets_of_one_body_are_taken_in_order(servers: Pool) -> None:
     poller = Poller(old(servers).port, 3)
     poller.connect()
     poller.say('42["echo",1]', '42["echo",2]', '42["echo",3]')
-    assert heard(poller, 3) == ['42["echo",1]', '42["echo",2]', '42["echo",3]']
+    assert poller.hear(3) == ['42["echo",1]', '42["echo",2]', '42["echo",3]']
 
 
 def test_a_ping_is_answered_in_a_poll(servers: Pool) -> None:
     poller = Poller(old(servers).port, 3)
     poller.connect()
     poller.say("2")
-    assert heard(poller, 1) == ["3"]
+    assert poller.hear(1) == ["3"]
 
 
 def test_binary_is_base64_when_asked_for(servers: Pool) -> None:
     poller = Poller(old(servers).port, 3, b64="1")
     poller.connect()
     poller.say('451-["echo",{"_placeholder":true,"num":0}]', "b4AQID/w==")
-    assert heard(poller, 2) == ['451-["echo",{"_placeholder":true,"num":0}]', "b4AQID/w=="]
+    assert poller.hear(2) == ['451-["echo",{"_placeholder":true,"num":0}]', "b4AQID/w=="]
 
 
 def test_binary_is_bytes_otherwise(servers: Pool) -> None:
@@ -74,7 +67,7 @@ def test_binary_is_bytes_otherwise(servers: Pool) -> None:
     poller.connect()
     head = b'451-["echo",{"_placeholder":true,"num":0}]'
     body = packet3(head, binary=False) + packet3(b"\x04\x01\x02\xff", binary=True)
-    answer = poller.request("POST", body, **{"Content-Type": "application/octet-stream"})
+    answer = poller.request("POST", body, {"Content-Type": "application/octet-stream"})
     assert answer.text == "ok"
     answer = poller.request("GET")
     assert answer.header("content-type") == "application/octet-stream"
@@ -136,10 +129,10 @@ def test_a_namespace_is_entered_with_its_query(servers: Pool) -> None:
     poller = Poller(old(servers).port, 3)
     poller.connect()
     poller.say("40/admin?token=secret,")
-    (answer,) = heard(poller, 1)
+    (answer,) = poller.hear(1)
     assert answer.rstrip(",") == "40/admin"
     poller.say('42/admin,1["who am i"]')
-    (answer,) = heard(poller, 1)
+    (answer,) = poller.hear(1)
     assert answer == f'43/admin,1[{{"id":"/admin#{poller.sid}","nsp":"/admin","transport":"polling"}}]'
 
 
@@ -147,7 +140,7 @@ def test_a_refusal_brings_the_data(servers: Pool) -> None:
     poller = Poller(old(servers).port, 3)
     poller.connect()
     poller.say("40/admin?token=wrong,")
-    assert heard(poller, 1) == ['44/admin,{"retry":false}']
+    assert poller.hear(1) == ['44/admin,{"retry":false}']
 
 
 def test_a_namespace_that_does_not_exist_refuses(servers: Pool) -> None:
@@ -155,7 +148,7 @@ def test_a_namespace_that_does_not_exist_refuses(servers: Pool) -> None:
     poller.connect()
     poller.say("40/nowhere,")
     # Servers 2.x sent the words, Node's of today sends them as protocol 4 does; clients 2.x take both.
-    assert heard(poller, 1)[0] in ('44/nowhere,"Invalid namespace"', '44/nowhere,{"message":"Invalid namespace"}')
+    assert poller.hear(1)[0] in ('44/nowhere,"Invalid namespace"', '44/nowhere,{"message":"Invalid namespace"}')
 
 
 def test_clients_of_both_protocols_share_a_room(servers: Pool) -> None:
@@ -163,9 +156,9 @@ def test_clients_of_both_protocols_share_a_room(servers: Pool) -> None:
     poller = Poller(server.port, 3)
     poller.connect()
     poller.say('421["join","both"]')
-    assert heard(poller, 1) == ['431[["both"]]']
+    assert poller.hear(1) == ['431[["both"]]']
     with Peer(server.port) as peer:
         peer.ask("join", "both")
         peer.emit("say", {"to": ["both"]}, "news", "☃")
         assert peer.wait_for("42") == '42["news","☃"]'
-    assert heard(poller, 1) == ['42["news","☃"]']
+    assert poller.hear(1) == ['42["news","☃"]']

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from tests.support.peer import Peer, Poller, target
 from tests.support.raw import Connection, http
 from tests.support.servers import Pool

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 import pytest
-
 from tests.support.peer import Peer, Poller, open_websocket, target
 from tests.support.raw import Closed, http
 from tests.support.servers import Pool
@@ -20,7 +19,12 @@ SID = re.compile(r"[A-Za-z0-9_-]{20}")
 def test_polling_opens_with_the_facts_of_the_session(servers: Pool) -> None:
     poller = Poller(servers.start().port)
     assert SID.fullmatch(poller.open.pop("sid"))
-    assert poller.open == {"upgrades": ["websocket"], "pingInterval": 25000, "pingTimeout": 20000, "maxPayload": 1000000}
+    assert poller.open == {
+        "upgrades": ["websocket"],
+        "pingInterval": 25000,
+        "pingTimeout": 20000,
+        "maxPayload": 1000000,
+    }
     assert poller.opening.header("content-type") == "text/plain; charset=UTF-8"
     assert poller.opening.header("cache-control") == "no-store"
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 
 import pytest
-
 from tests.support.peer import Peer, Poller, gone, open_websocket
 from tests.support.raw import Closed
 from tests.support.servers import Pool, Running

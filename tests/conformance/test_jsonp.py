@@ -7,12 +7,19 @@ import re
 from urllib.parse import quote
 
 import pytest
-
 from tests.support.peer import SEPARATOR, Poller, split3, target, units
 from tests.support.raw import Response, http
 from tests.support.servers import Pool
 
-EVIL = ["</script><script>alert(1)</script>", '");alert(1)//', "\\\");alert(1)//", "\u2028\u2029", "<!--", "]]>", "\x00\x1b"]
+EVIL = [
+    "</script><script>alert(1)</script>",
+    '");alert(1)//',
+    '\\");alert(1)//',
+    "\u2028\u2029",
+    "<!--",
+    "]]>",
+    "\x00\x1b",
+]
 
 
 class Scripts(Poller):
@@ -32,7 +39,9 @@ class Scripts(Poller):
     def submit(self, payload: str) -> Response:
         """As a form does: newlines of the text are escaped first, and then everything for the form."""
         escaped = payload.replace("\\n", "\\\\n").replace("\n", "\\n")
-        return self.request("POST", f"d={quote(escaped)}".encode(), **{"Content-Type": "application/x-www-form-urlencoded"})
+        return self.request(
+            "POST", f"d={quote(escaped)}".encode(), {"Content-Type": "application/x-www-form-urlencoded"}
+        )
 
 
 @pytest.mark.parametrize("eio", [3, 4])
@@ -67,10 +76,12 @@ def test_newlines_survive_the_form(servers: Pool, text: str) -> None:
     assert json.loads(heard[2:]) == ["echo", text]
 
 
-@pytest.mark.parametrize(("index", "shown"), [("12", "12"), ("0];alert(1);//", "01"), ("</script>", ""), ("%C2%B2", "")])
+@pytest.mark.parametrize(
+    ("index", "shown"), [("12", "12"), ("0];alert(1);//", "01"), ("</script>", ""), ("%C2%B2", "")]
+)
 def test_the_index_is_digits_and_nothing_else(servers: Pool, index: str, shown: str) -> None:
     answer = http(servers.start().port, "GET", target("polling", j=index))
-    assert answer.status == 400 or answer.text.startswith(f"___eio[{shown}](\"0{{")
+    assert answer.status == 400 or answer.text.startswith(f'___eio[{shown}]("0{{')
 
 
 def test_binary_is_base64_in_a_script(servers: Pool) -> None:

@@ -1,4 +1,4 @@
-"""Engine.IO 4 over polling: a GET waits, a POST delivers, one of each at a time, and what breaks the rules ends the session.
+"""Engine.IO 4 over polling: a GET waits, a POST delivers, one of each at a time; what breaks the rules ends it.
 
 From the Engine.IO protocol, revision 4, "HTTP long-polling", and Node's statuses.
 """
@@ -8,10 +8,9 @@ from __future__ import annotations
 import time
 
 import pytest
-
 from tests.support.peer import SEPARATOR, Peer, Poller, gone
 from tests.support.raw import Connection, http
-from tests.support.servers import Pool, until
+from tests.support.servers import Pool
 
 
 def test_a_post_is_answered_ok(servers: Pool) -> None:
@@ -25,7 +24,7 @@ def test_packets_of_one_body_are_taken_in_order(servers: Pool) -> None:
     poller = Poller(servers.start().port)
     poller.connect()
     poller.say('42["echo",1]', '42["echo",2]', '42["echo","☃\\u001e"]')
-    heard = until_packets(poller, 3)
+    heard = poller.hear(3)
     assert heard == ['42["echo",1]', '42["echo",2]', '42["echo","☃\\u001e"]']
 
 
@@ -33,7 +32,7 @@ def test_binary_is_base64_in_a_body(servers: Pool) -> None:
     poller = Poller(servers.start().port)
     poller.connect()
     poller.say('451-["echo",{"_placeholder":true,"num":0}]', "bAQID/w==")
-    assert until_packets(poller, 2) == ['451-["echo",{"_placeholder":true,"num":0}]', "bAQID/w=="]
+    assert poller.hear(2) == ['451-["echo",{"_placeholder":true,"num":0}]', "bAQID/w=="]
 
 
 def test_a_message_between_two_polls_comes_with_the_next_in_order(servers: Pool) -> None:
@@ -44,7 +43,7 @@ def test_a_message_between_two_polls_comes_with_the_next_in_order(servers: Pool)
         for number in range(20):
             peer.emit("say", {"to": [sid]}, "news", number)
         peer.ask("ack")
-    assert until_packets(poller, 20) == [f'42["news",{number}]' for number in range(20)]
+    assert poller.hear(20) == [f'42["news",{number}]' for number in range(20)]
 
 
 def test_a_poll_waits_for_a_message(servers: Pool) -> None:
@@ -91,7 +90,7 @@ def test_octet_stream_is_refused_whole_and_at_once(servers: Pool) -> None:
     poller = Poller(server.port)
     sid = poller.connect()
     started = time.monotonic()
-    answer = poller.request("POST", b"4x", **{"Content-Type": "application/octet-stream"})
+    answer = poller.request("POST", b"4x", {"Content-Type": "application/octet-stream"})
     assert (answer.status, answer.body) == (400, b"")
     assert time.monotonic() - started < 1
     assert gone(server, sid)["reason"] == "transport error"
@@ -110,7 +109,7 @@ def test_a_body_may_have_max_payload_bytes(servers: Pool, size: int) -> None:
     poller.connect()
     text = "x" * (size - len('42["echo",""]'))
     poller.say(f'42["echo","{text}"]')
-    assert until_packets(poller, 1) == [f'42["echo","{text}"]']
+    assert poller.hear(1) == [f'42["echo","{text}"]']
 
 
 def test_a_larger_body_is_too_large(servers: Pool) -> None:
@@ -142,7 +141,7 @@ def test_a_body_in_chunks_is_read_whole(servers: Pool) -> None:
         for part in (b"42[", b'"echo"', b",1]", b""):
             connection.send(f"{len(part):x}\r\n".encode() + part + b"\r\n")
         assert connection.response().body == b"ok"
-    assert until_packets(poller, 1) == ['42["echo",1]']
+    assert poller.hear(1) == ['42["echo",1]']
 
 
 @pytest.mark.parametrize("packet", ["x", "4\x1e\x1e4", "b!", "7", "9hello", "bAQ==\x1e?"])
@@ -200,13 +199,6 @@ def test_a_server_that_disconnects_sends_what_it_said_first(servers: Pool) -> No
     assert not poller.alive()
 
 
-def until_packets(poller: Poller, count: int) -> list[str]:
-    """Poll until that many packets have come."""
-    packets: list[str] = []
-    until(f"{count} packets", lambda: packets.extend(poller.get()) or len(packets) >= count)
-    return packets
-
-
 def witness_waits(port: int) -> None:
     """Whatever was sent before has been read by the server once a later client has had its answer."""
     for _ in range(3):
@@ -218,4 +210,4 @@ def test_the_separator_within_a_body_separates(servers: Pool) -> None:
     poller = Poller(servers.start().port)
     poller.connect()
     poller.request("POST", f'42["echo",1]{SEPARATOR}6{SEPARATOR}42["echo",2]'.encode())
-    assert until_packets(poller, 2) == ['42["echo",1]', '42["echo",2]']
+    assert poller.hear(2) == ['42["echo",1]', '42["echo",2]']

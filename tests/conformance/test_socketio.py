@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from tests.support.peer import Peer, gone, open_websocket
 from tests.support.servers import Pool
 from tests.support.websocket import BINARY
@@ -95,7 +94,9 @@ def test_an_event_before_connect_ends_the_connection(servers: Pool) -> None:
             assert websocket.close_code() > 0
 
 
-@pytest.mark.parametrize("number", ["-1", pytest.param("0.5", marks=pytest.mark.ours), '"0"', "true", "null", "1", "1e9", "[0]", "{}"])
+@pytest.mark.parametrize(
+    "number", ["-1", pytest.param("0.5", marks=pytest.mark.ours), '"0"', "true", "null", "1", "1e9", "[0]", "{}"]
+)
 def test_a_placeholder_must_name_an_attachment(servers: Pool, number: str) -> None:
     server = servers.start()
     with Peer(server.port) as steady, Peer(server.port) as peer:

@@ -9,7 +9,6 @@ import json
 import time
 
 import pytest
-
 from tests.support.peer import Peer, Poller, gone, target
 from tests.support.raw import Connection, http
 from tests.support.servers import Pool

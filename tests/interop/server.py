@@ -7,6 +7,7 @@ JavaScript is tests/node/reference_server.js.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import Any
 
@@ -41,6 +42,8 @@ def main(face: str, port: int, options: dict[str, Any]) -> None:
     if face == "fast":
         io.run(HOST, port)
     else:
+        # uvicorn's WebSocket class answers bad UTF-8 as it must, and logs a traceback of its own.
+        logging.getLogger("uvicorn.error").addFilter(lambda record: "Invalid UTF-8" not in record.getMessage())
         uvicorn.run(io, host=HOST, port=port, log_level="warning")
 
 

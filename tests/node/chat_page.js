@@ -65,6 +65,15 @@ const scenarios = {
     return { ...seen, left: await texts(ada, "#people .who") };
   },
 
+  async alone() {
+    const ada = await open("/?name=Ada");
+    await upgraded(ada);
+    await say(ada, "is anybody there?");
+    await has(ada, "#messages .fate", "delivered");
+    await has(ada, "#people .who", "Ada (you)");
+    return { said: await messages(ada), story: await texts(ada, "#story span") };
+  },
+
   async rooms() {
     const ada = await open("/?name=Ada#python");
     await upgraded(ada);

@@ -34,7 +34,11 @@ def run_lines(script: str, *arguments: str, timeout: float = 60) -> list[Any]:
     """Run tests/node/`script` to its end and return the values that it printed."""
     finished = subprocess.run(
         ["node", str(NODE / script), *arguments],
-        env=node_environment(), capture_output=True, text=True, timeout=timeout, check=False,
+        env=node_environment(),
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
     )
     if finished.returncode:
         raise RuntimeError(f"{script} ended with {finished.returncode}: {finished.stderr[-2000:]}")

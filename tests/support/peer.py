@@ -13,7 +13,7 @@ from tests.support.raw import Response, http
 from tests.support.servers import Running, until
 from tests.support.websocket import WebSocket
 
-__all__ = ["Peer", "Poller", "SEPARATOR", "gone", "open_websocket", "split3", "target", "units"]
+__all__ = ["SEPARATOR", "Peer", "Poller", "gone", "open_websocket", "split3", "target", "units"]
 
 SEPARATOR = "\x1e"  # between the packets of one polling body, Engine.IO 4
 
@@ -46,8 +46,10 @@ class Poller:
     def target(self, **query: str) -> str:
         return target("polling", self.sid, self.eio, **self.query, **query)
 
-    def request(self, method: str, body: bytes = b"", timeout: float = 5.0, **headers: str) -> Response:
-        return http(self.port, method, self.target(), {**self.headers, **headers}, body, timeout)
+    def request(
+        self, method: str, body: bytes = b"", headers: dict[str, str] | None = None, timeout: float = 5.0
+    ) -> Response:
+        return http(self.port, method, self.target(), {**self.headers, **(headers or {})}, body, timeout)
 
     def packets(self, response: Response) -> list[str]:
         if self.eio == 4:
@@ -59,6 +61,13 @@ class Poller:
         response = self.request("GET", timeout=timeout)
         assert response.status == 200, response
         return self.packets(response)
+
+    def hear(self, count: int) -> list[str]:
+        """Poll until that many packets have come."""
+        packets: list[str] = []
+        while len(packets) < count:
+            packets += self.get()
+        return packets
 
     def post(self, *packets: str) -> Response:
         if self.eio == 4:
@@ -104,9 +113,9 @@ def split3(text: str) -> list[str]:
     return packets
 
 
-def open_websocket(port: int, eio: int = 4, headers: dict[str, str] | None = None, **query: str) -> tuple[WebSocket, dict[str, Any]]:
+def open_websocket(port: int, eio: int = 4, headers: dict[str, str] | None = None) -> tuple[WebSocket, dict[str, Any]]:
     """A session over WebSocket from the start, and what its open packet says."""
-    websocket = WebSocket(port, target("websocket", None, eio, **query), headers)
+    websocket = WebSocket(port, target("websocket", None, eio), headers)
     first = websocket.receive()
     assert isinstance(first, str)
     return websocket, json.loads(first.removeprefix("0"))
@@ -115,8 +124,8 @@ def open_websocket(port: int, eio: int = 4, headers: dict[str, str] | None = Non
 class Peer:
     """A Socket.IO client over WebSocket, in one namespace."""
 
-    def __init__(self, port: int, nsp: str = "/", auth: Any = None, headers: dict[str, str] | None = None, **query: str) -> None:
-        self.websocket, self.open = open_websocket(port, headers=headers, **query)
+    def __init__(self, port: int, nsp: str = "/", auth: Any = None, headers: dict[str, str] | None = None) -> None:
+        self.websocket, self.open = open_websocket(port, headers=headers)
         self.prefix = "" if nsp == "/" else nsp + ","
         self.unread: list[str | bytes] = []
         self.asked = 0
@@ -126,7 +135,9 @@ class Peer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.websocket.socket.close()
 
     def receive(self) -> str | bytes:
@@ -165,9 +176,9 @@ class Peer:
 def gone(server: Running, sid: str, seconds: float = 5.0) -> dict[str, Any]:
     """Wait until that socket has left the server: its {reason, rooms}."""
     with Peer(server.port) as witness:
-        found: dict[str, Any] = until(
-            f"the departure of {sid}", lambda: (answer := witness.ask("departure", sid)) and "reason" in answer and answer, seconds
-        )
-    return found
 
+        def departure() -> dict[str, Any] | None:
+            answer: dict[str, Any] = witness.ask("departure", sid) or {}
+            return answer if "reason" in answer else None
 
+        return until(f"the departure of {sid}", departure, seconds)

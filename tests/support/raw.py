@@ -48,7 +48,9 @@ class Connection:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.socket.close()
 
     def send(self, data: bytes) -> None:
@@ -116,7 +118,13 @@ class Connection:
 
 
 def http(
-    port: int, method: str, target: str, headers: dict[str, str] | None = None, body: bytes = b"", timeout: float = 5.0, host: str = HOST
+    port: int,
+    method: str,
+    target: str,
+    headers: dict[str, str] | None = None,
+    body: bytes = b"",
+    timeout: float = 5.0,
+    host: str = HOST,
 ) -> Response:
     """One request on a connection of its own."""
     with Connection(port, timeout) as connection:

@@ -24,7 +24,7 @@ T = TypeVar("T")
 HOST = "127.0.0.1"
 
 
-def until(what: str, condition: Callable[[], T], seconds: float = 5.0) -> T:
+def until(what: str, condition: Callable[[], T | None], seconds: float = 5.0) -> T:
     """Ask until the answer is true; the answer."""
     deadline = time.monotonic() + seconds
     while True:
@@ -129,5 +129,7 @@ class Pool:
             assert "Traceback" not in log, log
 
     def stop(self) -> None:
+        for running in self.running.values():
+            running.process.terminate()  # all at once; then each is waited for
         for running in self.running.values():
             running.stop()

@@ -6,7 +6,6 @@ Knows requests, sessions and options; does not know which face brought a request
 from __future__ import annotations
 
 import inspect
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -264,14 +263,12 @@ class Engine:
             and options.allow_upgrades
             and "websocket" in options.transports
         )
-        words = {
-            "sid": session.id,
-            "upgrades": ["websocket"] if may_upgrade else [],
-            "pingInterval": round(options.ping_interval * 1000),
-            "pingTimeout": round(options.ping_timeout * 1000),
-            "maxPayload": options.max_payload,
-        }
-        return Frame(b"0" + json.dumps(words, separators=(",", ":")).encode(), compress=False)
+        upgrades = '"websocket"' if may_upgrade else ""
+        text = (
+            f'0{{"sid":"{session.id}","upgrades":[{upgrades}],"pingInterval":{round(options.ping_interval * 1000)},'
+            f'"pingTimeout":{round(options.ping_timeout * 1000)},"maxPayload":{options.max_payload}}}'
+        )
+        return Frame(text.encode(), compress=False)
 
     # -- sessions -------------------------------------------------------------------------------------------
 

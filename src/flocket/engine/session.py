@@ -178,12 +178,11 @@ class Session:
             return
         if self._waiting_pong:
             self._alive(frame)
-        if frame.__class__ is str:
-            kind = frame[:1]
-            if kind == "4":
+        if isinstance(frame, str):
+            if frame.startswith("4"):
                 self.handler.on_message(frame[1:])
             else:
-                self._control(kind, frame)
+                self._control(frame[:1], frame)
         elif self.protocol == 4:
             self.handler.on_message(frame)
         elif frame[:1] == b"\x04":

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine
 from threading import get_ident
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flocket.engine.contracts import Exchange, Upgrade
 from flocket.engine.engine import Engine
@@ -21,6 +21,10 @@ from flocket.serving.client_files import ClientFiles
 from flocket.serving.paths import below, left_of_mount
 from flocket.serving.routes import EngineLike
 from flocket.serving.runtime import AsyncioRuntime
+
+if TYPE_CHECKING:
+    from flocket.adapters.cluster import ClusterAdapter
+    from flocket.serving.membership import Membership
 
 __all__ = ["Beside", "EngineApp"]
 
@@ -36,28 +40,56 @@ class EngineApp:
     _runtime: AsyncioRuntime
     _files: ClientFiles
     _path: str  # without a slash at its end
+    _front: EngineLike  # the engine, or one that also has the sessions of the siblings
+    _tag: str  # who owns a session; drawn when the server starts, or the worker's
+    _cluster: str | None = None
+    _hosted = False  # whether our own lifecycle serves it, and has met the siblings
+    _siblings: Membership | None = None
     _begun: asyncio.Task[None] | None = None
     _ended = False
 
+    def _join_siblings(self, adapter: ClusterAdapter) -> None:
+        """Reach the siblings' clients through this. An engine alone has nothing to say to them."""
+
     async def _start(self) -> None:
         raise NotImplementedError
+
+    def health(self) -> dict[str, Any]:
+        """Whether this process serves: `status` is "starting", "ok", "draining" or "closed"."""
+        if self._ended:
+            status = "closed"
+        elif self._begun is None or not self._begun.done():
+            status = "starting"
+        else:
+            status = "draining" if self._engine.draining else "ok"
+        return {"status": status, "clients": self._engine.clients_count}
 
     async def _stop(self) -> None:
         raise NotImplementedError
 
     # -- life -----------------------------------------------------------------------------------------------
 
-    async def _begin(self) -> None:
-        """Start within the running loop; at the second call there is nothing to do."""
+    async def _begin(self, under_host: bool = False) -> None:
+        """Start within the running loop; at the second call there is nothing to do.
+
+        Under a host that is not ours (uvicorn --workers, gunicorn) there may be siblings, which find each other.
+        """
         if self._ended:
             raise NotRunning("the server was closed; make a new one")
         if self._begun is None:
             self._runtime.bind()
             self._runtime.run_due = self._engine.deadlines.run
-            self._begun = self._runtime.create_task(self._start())
+            self._begun = self._runtime.create_task(self._start_as(under_host and not self._hosted))
         elif self._runtime.loop is not asyncio.get_running_loop():
             raise NotRunning("the server belongs to the loop in which it started")
         await asyncio.shield(self._begun)
+
+    async def _start_as(self, one_of_many: bool) -> None:
+        if one_of_many or (self._cluster is not None and not self._hosted):
+            from flocket.serving.membership import meet_siblings
+
+            self._siblings = await meet_siblings(self)
+        await self._start()
 
     async def close(self) -> None:
         """End all sessions with "server shutting down", and release everything. A second call changes nothing."""
@@ -66,6 +98,9 @@ class EngineApp:
             return
         self._ended = True
         await self._stop()
+        if self._siblings is not None:
+            await self._siblings.leave(1.0)
+            await self._siblings.aclose()
         await asyncio.sleep(0)  # what was written last leaves in this turn
         self._runtime.release()
 
@@ -99,8 +134,8 @@ class EngineApp:
         if rest is None or self._files.is_file(rest):
             return None
         if self._begun is not None and self._begun.done():
-            return self._engine
-        return _Starting(self, self._engine)
+            return self._front
+        return _Starting(self)
 
     def _rest(self, path: str, mounted: bool) -> str | None:
         rest = below(self._path, path)
@@ -116,18 +151,18 @@ class EngineApp:
         if kind == "lifespan":
             await _serve_lifespan(self, receive, send)
             return
-        await self._begin()
+        await self._begin(under_host=True)
         root = scope.get("root_path", "")
         path = left_of_mount(root, scope["path"])
         rest = self._rest(path, mounted=bool(root))
         if rest is None:
             await _not_found(kind, send)
         elif kind == "websocket":
-            await AsgiFace(self._engine).websocket(scope, receive, send)
+            await AsgiFace(self._front).websocket(scope, receive, send)
         elif self._files.is_file(rest):
             await self._serve_file(rest, scope, send)
         else:
-            await AsgiFace(self._engine).http(scope, receive, send)
+            await AsgiFace(self._front).http(scope, receive, send)
 
     async def _serve_file(self, name: str, scope: Scope, send: Send) -> None:
         request = request_of(scope, self._engine.options)
@@ -153,22 +188,21 @@ class EngineApp:
 class _Starting:
     """An engine whose server has not started: the first request does that, and waits for it."""
 
-    def __init__(self, app: EngineApp, engine: Engine) -> None:
+    def __init__(self, app: EngineApp) -> None:
         self._app = app
-        self._engine = engine
-        self.options: EngineOptions = engine.options
-        self.counters: Counters = engine.counters
+        self.options: EngineOptions = app._engine.options
+        self.counters: Counters = app._engine.counters
 
     def handle(self, exchange: Exchange) -> None:
-        self._then(lambda: self._engine.handle(exchange), lambda: exchange.respond(503, [], b"", close=True))
+        self._then(lambda: self._app._front.handle(exchange), lambda: exchange.respond(503, [], b"", close=True))
 
     def upgrade(self, upgrade: Upgrade) -> None:
-        self._then(lambda: self._engine.upgrade(upgrade), lambda: upgrade.refuse(503, [], b""))
+        self._then(lambda: self._app._front.upgrade(upgrade), lambda: upgrade.refuse(503, [], b""))
 
     def _then(self, serve: Any, give_up: Any) -> None:
         async def start() -> None:
             try:
-                await self._app._begin()
+                await self._app._begin(under_host=True)
             except Exception:
                 log.exception("the server could not start")
                 give_up()
@@ -212,7 +246,7 @@ class Beside:
         """The other application's own protocol decides; ours starts before it and ends after it."""
         await receive()
         try:
-            await self.ours._begin()
+            await self.ours._begin(under_host=True)
         except Exception as error:
             log.exception("the server could not start")
             await send({"type": "lifespan.startup.failed", "message": str(error)})
@@ -261,16 +295,10 @@ class _InnerLifespan:
         await self._task
 
 
-class _Lifespan(Protocol):
-    async def _begin(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-async def _serve_lifespan(server: _Lifespan, receive: Receive, send: Send) -> None:
+async def _serve_lifespan(server: EngineApp, receive: Receive, send: Send) -> None:
     await receive()
     try:
-        await server._begin()
+        await server._begin(under_host=True)
     except Exception as error:
         log.exception("the server could not start")
         await send({"type": "lifespan.startup.failed", "message": str(error)})

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from flocket.codec.frames import Frame
-from flocket.engine.contracts import Exchange, Headers, Receiver, Transport, Upgrade
+from flocket.engine.contracts import Headers, Receiver, Transport
 from flocket.engine.request import Request
 from flocket.options import EngineOptions
+from flocket.serving.routes import EngineLike
 
 __all__ = ["ASGIApp", "AsgiFace", "Receive", "Scope", "Send", "request_of"]
 
@@ -23,14 +24,6 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 HIGH_WATER = 65_536  # bytes waiting for a WebSocket from which it is not writable: asyncio's own mark
-
-
-class EngineLike(Protocol):
-    options: EngineOptions
-
-    def handle(self, exchange: Exchange) -> None: ...
-
-    def upgrade(self, upgrade: Upgrade) -> None: ...
 
 
 def request_of(scope: Scope, options: EngineOptions) -> Request:

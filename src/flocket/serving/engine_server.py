@@ -149,6 +149,7 @@ class EngineServer(EngineApp):
         self._engine = Engine(
             options, self._runtime, self._on_session, lambda: make_sid(self._tag, os.urandom)
         )
+        self._front = self._engine
         self._events = EngineEvents(self._engine)
         self._files = ClientFiles(False)
         self._path = options.path
@@ -195,7 +196,7 @@ class EngineServer(EngineApp):
         await serve_app(self if app is None else self.asgi(app), host, port)
 
     async def _start(self) -> None:
-        self._tag = make_tag(os.urandom)
+        self._tag = self._tag or make_tag(os.urandom)
 
     async def _stop(self) -> None:
         self._engine.close()

@@ -1,32 +1,30 @@
-"""Serving an ASGI application from start to exit: port, loop, signals, drain, exit status.
+"""Serving an ASGI application from start to exit: the port, one process or a supervisor and its workers.
 
-uvicorn's defaults are wrong for long polls and WebSockets (it waits for them, and raises the signal again), so its
-Server is subclassed here. Knows no protocol.
+Knows the options of a run; hosting.py knows how a process serves, cluster/ how many are one.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import os
 import socket
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import get_args
 
+from flocket.cluster.address_hash import in_kernel
+from flocket.cluster.place import Sticky
+from flocket.cluster.ports import AddressPorts, Ports, bind, url_of
+from flocket.cluster.runtime import inherited
+from flocket.cluster.supervisor import Supervisor, own_command
+from flocket.cluster.watch import Sources
 from flocket.errors import ConfigError
+from flocket.serving.asgi import ASGIApp
+from flocket.serving.hosting import Serving
 
-if TYPE_CHECKING:
-    from flocket.serving.asgi import ASGIApp
-
-__all__ = ["open_port", "run_app", "serve_app"]
+__all__ = ["run_app", "serve_app"]
 
 log = logging.getLogger("flocket")
-
-BACKLOG = 2_048  # connections that wait to be accepted: asyncio's 100 refuses a crowd that reconnects
-KEEP_ALIVE = (
-    75  # seconds; more than nginx's upstream keeps a connection (60), so that it, not we, closes first
-)
-
 
 def run_app(
     app: ASGIApp,
@@ -34,7 +32,7 @@ def run_app(
     port: int = 3000,
     *,
     workers: int = 1,
-    sticky: str = "session",
+    sticky: Sticky = "session",
     drain: float = 10.0,
     reload: bool = False,
     ssl_certfile: str | None = None,
@@ -43,67 +41,50 @@ def run_app(
     """Serve any ASGI application until SIGINT or SIGTERM; Servers of ours within it get the fast face."""
     _check(workers, sticky, drain, ssl_certfile, ssl_keyfile)
     _show_log()
-    listeners = open_port(host, port)
-    host_server = _host(app, drain, ssl_certfile, ssl_keyfile)
-    for listener in listeners:
-        log.info("listening on %s", _url(listener, ssl_certfile is not None))
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(host_server.serve(sockets=listeners))
+    given = inherited()
+    if given is None and (workers > 1 or reload):
+        _supervise(host, port, workers, sticky, drain, reload, secure=ssl_certfile is not None)
+        return
+    serving = Serving(app, drain=drain, sticky=sticky, certfile=ssl_certfile, keyfile=ssl_keyfile)
+    if given is not None:
+        serving.run_worker(given)
+        return
+    listening = bind(host, port)
+    _announce(listening, ssl_certfile is not None)
+    serving.run(listening)
 
 
 async def serve_app(app: ASGIApp, host: str, port: int) -> None:
     """Serve within the running loop until cancelled; signals stay the caller's."""
-    listeners = open_port(host, port)
-    host_server = _host(app, 1.0, None, None)
-    for listener in listeners:
-        log.info("listening on %s", _url(listener, False))
-    await host_server.serve_here(listeners)
+    listening = bind(host, port)
+    _announce(listening, False)
+    await Serving(app, drain=1.0).serve_here(listening)
 
 
-def open_port(host: str, port: int) -> list[socket.socket]:
-    """Listen on every address of `host`. Raises ConfigError, in one line, when that cannot be."""
-    try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:
-        raise ConfigError(f"host {host!r}: {error.strerror}") from error
-    listeners: list[socket.socket] = []
-    for family, kind, protocol, _, address in dict.fromkeys(found):
-        try:
-            listener = socket.socket(family, kind, protocol)
-        except OSError:
-            continue  # no IPv6 here, say
-        try:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            if listeners and port == 0:  # one port for all addresses
-                address = (address[0], listeners[0].getsockname()[1], *address[2:])
-            listener.bind(address)
-            listener.listen(BACKLOG)
-        except OSError as error:
-            listener.close()
-            for other in listeners:
-                other.close()
-            raise ConfigError(_port_trouble(error, host, port)) from error
-        listener.setblocking(False)
-        listeners.append(listener)
-    return listeners
+def _supervise(
+    host: str, port: int, workers: int, sticky: Sticky, drain: float, reload: bool, *, secure: bool
+) -> None:
+    """Start this very command `workers` times, and watch them until a signal ends it all."""
+    if sticky == "address" and in_kernel():
+        ports: Ports = AddressPorts(host, port)
+    else:
+        ports = Ports(host, port, by_passing=sticky == "address")
+    _announce(ports.listening, secure)
+    changed = Sources(os.getcwd()).changed if reload else None
+    status = Supervisor(own_command(), workers, ports, drain=drain, changed=changed).run()
+    if status:
+        raise SystemExit(status)
 
 
-def _port_trouble(error: OSError, host: str, port: int) -> str:
-    import errno
-
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use: stop what listens there, or choose another with --port or port="
-    if error.errno == errno.EACCES:
-        return f"port {port} of {host} may not be opened by this user: ports below 1024 are root's"
-    return f"port {port} of {host}: {error.strerror}"
+def _announce(listening: Sequence[socket.socket], secure: bool) -> None:
+    for sock in listening:
+        log.info("listening on %s", url_of(sock, secure=secure))
 
 
 def _check(workers: int, sticky: str, drain: float, certfile: str | None, keyfile: str | None) -> None:
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ConfigError(f"workers={workers!r}: a whole number, at least 1")
-    if sticky not in ("session", "address", "none"):
+    if sticky not in get_args(Sticky):
         raise ConfigError(f'sticky={sticky!r}: "session", "address" or "none"')
     if not drain >= 0:
         raise ConfigError(f"drain={drain!r}: seconds, at least 0")
@@ -114,47 +95,6 @@ def _check(workers: int, sticky: str, drain: float, certfile: str | None, keyfil
         raise ConfigError("ssl_keyfile needs ssl_certfile")
 
 
-def _host(app: ASGIApp, drain: float, certfile: str | None, keyfile: str | None) -> Any:
-    import uvicorn
-
-    from flocket.serving.hosting import Host
-
-    config = uvicorn.Config(
-        app,
-        http=_http_protocol(),
-        ws="websockets-sansio",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # `trusted_proxies` is our own; another application beside reads its own headers
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=max(1, round(drain)),
-        ssl_certfile=certfile,
-        ssl_keyfile=keyfile,
-    )
-    return Host(config)
-
-
-def _http_protocol() -> Any:
-    """The fast face; the portable one, with a warning, where this picows is not what we know."""
-    from flocket.serving.fast import HttpProtocol, check_seam
-
-    reason = check_seam()
-    if reason is None:
-        return HttpProtocol
-    log.warning("serving by the portable face, which is slower: %s", reason)
-    return "httptools"
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    try:
-        import uvloop
-    except ImportError:
-        return None  # a platform without it; asyncio's own loop serves
-    return uvloop.new_event_loop
-
-
 def _show_log() -> None:
     """Let a program that set up no logging see what we say."""
     if not log.handlers and not logging.getLogger().handlers:
@@ -162,8 +102,3 @@ def _show_log() -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         log.addHandler(handler)
         log.setLevel(logging.INFO)
-
-
-def _url(listener: socket.socket, tls: bool) -> str:
-    address, port = listener.getsockname()[:2]
-    return f"{'https' if tls else 'http'}://{f'[{address}]' if ':' in address else address}:{port}"

@@ -5,12 +5,12 @@ Knows how to begin and end; does not know packets.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
+from flocket.cluster.number import worker_number
 from flocket.errors import ConfigError
 from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, Recovery, engine_options
 from flocket.serving.app import EngineApp
@@ -23,6 +23,7 @@ from flocket.sockets.server import Server as SocketsServer
 from flocket.sockets.server import ServerOptions
 
 if TYPE_CHECKING:
+    from flocket.adapters.cluster import ClusterAdapter
     from flocket.serving.asgi import ASGIApp
 
 __all__ = ["Server"]
@@ -105,11 +106,13 @@ class Server(EngineApp, SocketsServer[T]):
         self._user_lifespan = lifespan
         self._lifespan_context: AbstractAsyncContextManager[Any] | None = None
         self.engine = EngineEvents(self._engine)
+        self._front = self._engine
+        self._worker = worker_number()
 
     @property
     def worker(self) -> int:
         """Which worker of this machine this is: 0 to N-1."""
-        return int(os.environ.get("FLOCKET_WORKER", "0"))
+        return self._worker
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -119,6 +122,10 @@ class Server(EngineApp, SocketsServer[T]):
 
     async def __aexit__(self, *error: object) -> None:
         await self.close()
+
+    def _join_siblings(self, adapter: ClusterAdapter) -> None:
+        if not self._adapter_chosen:
+            self._use_adapter(adapter)
 
     async def _start(self) -> None:
         await SocketsServer._start(self)
@@ -137,7 +144,7 @@ class Server(EngineApp, SocketsServer[T]):
         port: int = 3000,
         *,
         workers: int = 1,
-        sticky: str = "session",
+        sticky: Literal["session", "address", "none"] = "session",
         app: ASGIApp | None = None,
         drain: float = 10.0,
         reload: bool = False,
@@ -179,11 +186,9 @@ class Server(EngineApp, SocketsServer[T]):
         return counts
 
     def health(self) -> dict[str, Any]:
-        """Whether this worker serves: `status` is "starting", "ok", "draining" or "closed"."""
-        if self._ended:
-            status = "closed"
-        elif not self._running:
-            status = "starting"
-        else:
-            status = "draining" if self._engine.draining else "ok"
-        return {"status": status, "worker": self.worker, "clients": self._engine.clients_count}
+        """Whether this worker serves: "starting", "ok", "draining" or "closed"; and what its adapter says."""
+        told = {**super().health(), "worker": self.worker}
+        adapter = getattr(self._adapter, "health", None)
+        if adapter is not None:
+            told["adapter"] = adapter()
+        return told

@@ -72,11 +72,11 @@ class Client:
         socket = self._sockets.get(packet.nsp)
         if socket is None:
             self._for_nobody(packet)
-        elif packet.type == EVENT:
+        elif packet.type is EVENT:
             socket._on_event(packet, message)
-        elif packet.type == ACK:
+        elif packet.type is ACK:
             socket._on_ack(packet)
-        elif packet.type == DISCONNECT:
+        elif packet.type is DISCONNECT:
             socket._on_close("client namespace disconnect")
         else:
             self.session.bad_packet("a second CONNECT to one namespace")

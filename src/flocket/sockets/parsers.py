@@ -11,7 +11,7 @@ from typing import Any
 from flocket.codec import json, msgpack, socketio
 from flocket.codec.errors import DecodeError
 from flocket.codec.frames import Frame
-from flocket.codec.socketio import Assembly, Packet
+from flocket.codec.socketio import Assembly, Packet, PacketType
 from flocket.errors import ConfigError
 from flocket.options import Limits
 from flocket.sockets.contracts import Decoder, Parser
@@ -174,7 +174,22 @@ class WrappedParser(PacketCodec):
         )
 
     def decoder(self) -> Decoder:
-        return self._parser.decoder()
+        return _UserDecoder(self._parser.decoder())
+
+
+class _UserDecoder:
+    """Takes a plain number for a packet's type: the sockets floor compares members by identity."""
+
+    __slots__ = ("_decoder",)
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+
+    def add(self, message: str | bytes) -> Packet | None:
+        packet = self._decoder.add(message)
+        if packet is not None:
+            packet.type = PacketType(packet.type)
+        return packet
 
 
 def choose_parser(parser: str | Parser, limits: Limits) -> PacketCodec:

@@ -73,6 +73,7 @@ class Server(Sends, Receives, Generic[T]):
         self._engine = Engine(options.engine, runtime, self._on_session, self._make_sid, self.counters)
         self._deadlines = self._engine.deadlines
         self._adapter: Any = Adapter
+        self._adapter_chosen = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._namespaces: dict[str, Namespace[T]] = {}
         self._parents: list[ParentNamespace[T]] = []
@@ -210,11 +211,15 @@ class Server(Sends, Receives, Generic[T]):
             raise ConfigError("io.adapter(...) comes before the server starts")
         if not callable(factory):
             raise ConfigError(f"an adapter is a class or a factory, not {factory!r:.80}")
+        self._adapter_chosen = True
+        self._use_adapter(factory)
+
+    def _use_adapter(self, factory: AdapterFactory) -> None:
         self._adapter = factory
         for nsp in [*self._namespaces.values(), *self._parents]:
-            listeners = nsp.adapter._listeners
+            listeners = nsp.adapter._listeners  # registered before the server knew its adapter
             nsp.adapter = self._make_adapter(nsp)
-            nsp.adapter._listeners = listeners
+            nsp.adapter._listeners.update(listeners)
 
     def _make_adapter(self, nsp: Namespace[Any]) -> Adapter:
         return self._adapter(nsp)  # type: ignore[no-any-return]  # a class or a factory
@@ -223,7 +228,7 @@ class Server(Sends, Receives, Generic[T]):
 
     async def _start(self) -> None:
         """Begin, within the running loop, which the runtime is bound to by now."""
-        self._tag = make_tag(os.urandom)
+        self._tag = self._tag or make_tag(os.urandom)
         start = getattr(self._adapter, "start", None)
         if start is not None:
             await start()

@@ -38,17 +38,17 @@ def pattern_of(prefix: str) -> str:
 
 
 class RedisBus(Bus):
-    """`source` is a URL's address, or a client of redis-py (redis.asyncio.Redis) whose settings are taken.
+    """`source` is a URL's address, where a server is, or a redis.asyncio.Redis whose settings are taken.
 
     While Redis is away, 1,000 messages or 1 MB wait for it (`overflow` says what happens to more); what was
     on its way is lost, and nothing is sent twice.
     """
 
-    def __init__(self, source: RedisAddress | Any, *, overflow: Overflow = "fail") -> None:
+    def __init__(self, source: RedisAddress | Endpoint | Any, *, overflow: Overflow = "fail") -> None:
         require_redis()
-        self.endpoint = (
-            Endpoint.of(source) if isinstance(source, RedisAddress) else Endpoint.of_client(source)
-        )
+        if isinstance(source, RedisAddress):
+            source = Endpoint.of(source)
+        self.endpoint = source if isinstance(source, Endpoint) else Endpoint.of_client(source)
         self._overflow = overflow
         self._pipe: Pipe | None = None
         self._ear: Ear | None = None

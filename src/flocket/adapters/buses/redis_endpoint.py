@@ -57,7 +57,9 @@ class Endpoint:
 
     @classmethod
     def of_client(cls, client: Any) -> Endpoint:
-        """Where a client of redis-py (redis.asyncio.Redis) is connected to."""
+        """Where a client of redis-py (redis.asyncio.Redis, or RedisCluster) is connected to."""
+        if hasattr(client, "startup_nodes") or hasattr(client, "get_default_node"):
+            return cls._of_cluster(client)
         pool = getattr(client, "connection_pool", None)
         if pool is None:
             raise ConfigError(f"client={client!r:.80}: a redis.asyncio.Redis, or give a URL")
@@ -70,6 +72,13 @@ class Endpoint:
         return replace(
             endpoint, sentinel=manager, service=pool.service_name, shown=f"sentinel's {pool.service_name}"
         )
+
+    @classmethod
+    def _of_cluster(cls, client: Any) -> Endpoint:
+        nodes = getattr(client, "nodes_manager", client).startup_nodes
+        node = next(iter(nodes.values()))
+        options = {**getattr(client, "connection_kwargs", {}), "host": node.host, "port": node.port}
+        return cls._from_options(options, options.get("connection_class"), f"redis://{node.host}:{node.port}")
 
     @classmethod
     def _from_options(cls, options: dict[str, Any], connection: Any, shown: str) -> Endpoint:
