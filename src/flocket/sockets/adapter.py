@@ -192,18 +192,9 @@ class Adapter:
         sockets = self.nsp.sockets
         # Copies: sending to one that does not read may end it, and its rooms with it, while we are in the middle.
         if target.rooms is None and not target.except_rooms:
-<<<<<<< HEAD
             return list(sockets.values())
         found = map(sockets.get, self._rooms.resolve(target))
         return [socket for socket in found if socket is not None]
-=======
-            yield from list(sockets.values())
-            return
-        for sid in list(self._rooms.resolve(target)):
-            socket = sockets.get(sid)
-            if socket is not None:
-                yield socket
->>>>>>> bench
 
     async def fetch_sockets(self, target: Target) -> list[SocketDetails]:
         """What the sockets meant are now, of every node."""
