@@ -37,9 +37,7 @@ class RedisFactory:
         if url is not None and client is not None:
             raise ConfigError("a URL or a client, not both")
         self._client = client
-        self._address = (
-            None if client is not None else RedisAddress.parse(url or f"redis://{_host(host)}:{port}")
-        )
+        self._address = None if client is not None else RedisAddress.parse(url or f"redis://{_host(host)}:{port}")
         self.requests_timeout = requests_timeout
         self.counters = AdapterCounters()
         self._bus: RedisBus | None = None
