@@ -256,6 +256,15 @@ class Server(Sends, Receives, Generic[T]):
             await aclose()
         await self._end(self._tasks)  # those that handlers began at the end
 
+    def _reopen(self) -> None:
+        """Be as before the first start: in tests one server has many lives."""
+        self._engine.reopen()
+        for parent in self._parents:
+            for name in parent.children:
+                self._namespaces.pop(name, None)
+            parent.children.clear()
+        self._use_adapter(self._adapter)
+
     async def _end(self, tasks: set[asyncio.Task[Any]]) -> None:
         ending = [task for task in tasks if task is not asyncio.current_task()]
         for task in ending:
