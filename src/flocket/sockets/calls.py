@@ -203,7 +203,7 @@ class Turns:
         self._running += 1
         self.beginning += 1
         self.idle = self.idle and self._running < self._limit
-        self._socket.server._run_handler(coroutine).add_done_callback(self._ended)
+        self._socket.nsp.server._run_handler(coroutine, self._ended)
 
     def hold(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """As `start`, and no other event starts until `release`."""
@@ -214,7 +214,8 @@ class Turns:
     def release(self) -> None:
         self._held = False
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._socket.nsp.server._handler_ended(task)
         self._running -= 1
         self._pump()
 
