@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flocket.engine.contracts import Exchange, Upgrade
@@ -103,14 +104,22 @@ class EngineApp:
         await asyncio.sleep(0)  # what was written last leaves in this turn
         self._runtime.release()
 
-    def from_thread(self, coroutine: Coroutine[Any, Any, R]) -> R:
-        """From another thread: run a coroutine in the server's loop, and wait for its result."""
+    def from_thread(self, awaitable: Awaitable[R]) -> R:
+        """From another thread: await something in the server's loop, and wait for its result."""
+
+        async def wait() -> R:
+            return await awaitable
+
         try:
-            loop = self._runtime.loop
+            if not self._runtime.thread:
+                raise NotRunning("the server is not running")
+            if self._runtime.thread == get_ident():
+                raise NotRunning("from_thread would wait for its own thread: here, use await")
         except NotRunning:
-            coroutine.close()
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
             raise
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        return asyncio.run_coroutine_threadsafe(wait(), self._runtime.loop).result()
 
     # -- what a face asks -----------------------------------------------------------------------------------
 
