@@ -12,21 +12,30 @@ import pytest
 
 from flocket.codec.frames import Frame
 from flocket.options import EngineOptions, Limits
-from tests.serving.echo import EchoServer
+from tests.serving.echo import EchoServer, run
 from tests.serving.peer import Peer, masked, until, upgrade_head
 
 FIN = 0x80
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
+uvloops = False
+
+
+@pytest.fixture(autouse=True, params=["asyncio", "uvloop"])
+def _loop(request: pytest.FixtureRequest) -> None:
+    global uvloops
+    uvloops = request.param == "uvloop"
+
+
 def served(
     scenario: Callable[[EchoServer], Coroutine[Any, Any, None]], options: EngineOptions | None = None
 ) -> None:
-    async def run() -> None:
+    async def main() -> None:
         async with EchoServer(options) as server:
             await scenario(server)
 
-    asyncio.run(run())
+    run(main(), uvloops)
 
 
 def closes_with(code: int, *sent: bytes, options: EngineOptions | None = None) -> None:
@@ -60,7 +69,7 @@ def test_frames_cut_at_every_byte_are_the_same_messages() -> None:
 
     async def scenario(server: EchoServer) -> None:
         for cut in range(1, len(wire)):
-            del server.engine.received[:]
+            server.engine.received = []
             peer = await Peer.websocket(server.port)
             peer.send(wire[:cut])
             await asyncio.sleep(0)
@@ -295,7 +304,7 @@ def test_the_end_is_told_once_and_names_what_happened() -> None:
 
 
 def test_a_stopping_server_closes_with_1001() -> None:
-    async def run() -> None:
+    async def main() -> None:
         async with EchoServer() as server:
             peer = await Peer.websocket(server.port)
             silent = await Peer.websocket(server.port)
@@ -307,7 +316,7 @@ def test_a_stopping_server_closes_with_1001() -> None:
             peer.close()
             silent.close()
 
-    asyncio.run(run())
+    run(main(), uvloops)
 
 
 def test_a_receiver_may_close_in_the_middle_of_a_read() -> None:
