@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from flocket.errors import ConfigError
 
 if TYPE_CHECKING:
     from flocket.engine.request import Request
 
-__all__ = ["AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits"]
+__all__ = ["AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits", "Recovery", "engine_options"]
 
 CorsOrigins = str | Sequence[str] | re.Pattern[str] | Callable[[str], bool] | None
 AllowRequest = Callable[["Request"], Awaitable[None] | None]
@@ -66,6 +66,23 @@ class Cookie:
 
 
 @dataclass(frozen=True, slots=True)
+class Recovery:
+    """Connection state recovery: a client that is back within `window` seconds gets all that it missed, or none of it.
+
+    Its middlewares run again, and must find the same user, unless `skip_middleware`. Each process keeps the last
+    `packets` events of a namespace, and none longer than the window.
+    """
+
+    window: float = 120.0
+    skip_middleware: bool = False
+    packets: int = 10_000
+
+    def __post_init__(self) -> None:
+        if not self.window > 0 or not self.packets > 0:
+            raise ConfigError(f"{self!r}: window is seconds and packets a number, both above 0")
+
+
+@dataclass(frozen=True, slots=True)
 class EngineOptions:
     """The engine's options; Engine.IO's defaults, in seconds."""
 
@@ -87,3 +104,40 @@ class EngineOptions:
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     allow_request: AllowRequest | None = None
     limits: Limits = field(default_factory=Limits)
+
+
+def engine_options(
+    *,
+    path: str,
+    transports: Sequence[str],
+    cookie: Cookie | bool | str | None,
+    trusted_proxies: Sequence[str],
+    limits: Limits | None,
+    **others: Any,
+) -> EngineOptions:
+    """The options as a user gives them, checked and in the form that the engine uses. Raises ConfigError."""
+    if not path.startswith("/") or path.strip("/") == "":
+        raise ConfigError(f"path={path!r}: begins with a slash and names something, as /socket.io")
+    unknown = [name for name in transports if name not in ("polling", "websocket")]
+    if isinstance(transports, str) or unknown or not transports:
+        raise ConfigError(f'transports={transports!r}: a list of "polling" and "websocket"')
+    if isinstance(trusted_proxies, str):
+        raise ConfigError(f"trusted_proxies={trusted_proxies!r}: a list of addresses")
+    for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "max_payload"):
+        value = others[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            raise ConfigError(
+                f"{name}={value!r}: a number above 0 ({'bytes' if name == 'max_payload' else 'seconds'})"
+            )
+    if isinstance(cookie, str):
+        cookie = Cookie(name=cookie)
+    elif isinstance(cookie, bool):
+        cookie = Cookie() if cookie else None
+    return EngineOptions(
+        path=path.rstrip("/"),
+        transports=tuple(transports),
+        cookie=cookie,
+        trusted_proxies=tuple(trusted_proxies),
+        limits=limits or Limits(),
+        **others,
+    )

@@ -1,4 +1,4 @@
-"""What a codec raises when a peer sent rubbish; it never leaves the engine, which closes that peer's session."""
+"""What a codec raises when a peer sent rubbish; it stays within the engine, which closes that session."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Exchange(Protocol):
     on_gone: Callable[[], None] | None  # set by the engine: called if the client goes before it was answered
 
     def read(self, limit: int, done: Callable[[bytes | None], None]) -> None:
-        """Read the whole body and pass it to `done`; None as soon as it exceeds `limit` bytes (then answer and close)."""
+        """Read the whole body and pass it to `done`; None as soon as it exceeds `limit` bytes: answer and close."""
 
     def respond(self, status: int, headers: Headers, body: bytes, *, close: bool = False) -> None:
         """Answer. The face adds Content-Length, Date and what its protocol needs; `close` ends the connection."""
@@ -69,7 +69,7 @@ class Receiver(Protocol):
         """The transport, which was not, is `writable` again."""
 
     def on_lost(self, reason: str) -> None:
-        """The connection is gone: `reason` is "transport close" or "transport error". Told once, and nothing after it."""
+        """The connection is gone, for "transport close" or "transport error". Told once, and nothing after it."""
 
 
 class Transport(Protocol):
@@ -86,7 +86,7 @@ class Transport(Protocol):
         """Bytes written that have not left this process."""
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Send a close frame behind what was written; the face ends the connection if the peer does not answer in time."""
+        """Send a close frame behind what was written; the face ends the connection if no answer comes in time."""
 
     def abort(self) -> None:
         """Drop the connection at once."""

@@ -12,7 +12,8 @@ from flocket.engine.contracts import Runtime
 
 __all__ = ["Deadline", "Deadlines"]
 
-GRAIN = 0.02  # seconds; far below the shortest timeout that anybody sets, and 50 wake-ups a second at the most
+GRAIN = 0.02  # seconds: far below the shortest timeout that anybody sets, and at most 50 wake-ups a second
+ROUNDING = 1e-6  # of a grain: a moment computed as `bucket * GRAIN` is that bucket's, whatever the last bit says
 STALL = 1.0  # seconds late from which the process, not the peers, is held to have slept
 
 
@@ -42,7 +43,7 @@ class Deadlines:
 
     def after(self, seconds: float, callback: Callable[[], None]) -> Deadline:
         """Call `callback` once, `seconds` from now or up to GRAIN later."""
-        due = self._runtime.now() - self._stalled + seconds
+        due = self._time() + seconds
         bucket = int(due / GRAIN) + 1
         deadline = Deadline(bucket, callback)
         members = self._buckets.get(bucket)
@@ -64,21 +65,29 @@ class Deadlines:
 
     def run(self) -> None:
         """Call all that is due. The runtime calls this when it was asked to."""
+        current = int(self._time() / GRAIN + ROUNDING)
+        self._wake = None
+        try:
+            while self._order and self._order[0] <= current:
+                # One by one: a callback may make new appointments, or cancel its neighbours in this very bucket.
+                bucket = self._order[0]
+                members = self._buckets[bucket]
+                while members:
+                    members.pop().callback()
+                heapq.heappop(self._order)
+                del self._buckets[bucket]
+        finally:
+            # Also when a callback failed: the others keep their appointments.
+            if self._order:
+                self._ask(self._order[0])
+
+    def _time(self) -> float:
+        """The wheel's time. Whoever asks first after a stall notes it, or what it sets would be late by as much."""
         now = self._runtime.now()
         if self._wake is not None and now - self._wake > STALL:
             self._stalled += now - self._wake
-        self._wake = None
-        current = int((now - self._stalled) / GRAIN)
-        while self._order and self._order[0] <= current:
-            # Taken out first: a callback may make new appointments, or cancel its neighbours in this very bucket.
-            bucket = self._order[0]
-            members = self._buckets[bucket]
-            while members:
-                members.pop().callback()
-            heapq.heappop(self._order)
-            del self._buckets[bucket]
-        if self._order:
-            self._ask(self._order[0])
+            self._wake = now
+        return now - self._stalled
 
     def _ask(self, bucket: int) -> None:
         when = bucket * GRAIN + self._stalled

@@ -35,14 +35,14 @@ def verify(
     transport = query.get("transport", "")
     if transport not in options.transports:
         return Refusal(refusal.UNKNOWN_TRANSPORT, {"transport": transport})
+    if "j" in query and not options.jsonp:
+        return Refusal(refusal.BAD_REQUEST, {"name": "JSONP_DISABLED"})
     origin = request.header(b"origin")
     if origin is not None:
         if has_invalid_origin(origin):
             return Refusal(refusal.BAD_REQUEST, {"name": "INVALID_ORIGIN", "origin": origin})
         if not cors.admits(request):
-            return Refusal(
-                refusal.FORBIDDEN, {"name": "FOREIGN_ORIGIN", "origin": origin}, status=403
-            )
+            return Refusal(refusal.FORBIDDEN, {"name": "FOREIGN_ORIGIN", "origin": origin}, status=403)
     sid = query.get("sid")
     if sid:
         return _verify_known(sid, query, sessions, transport, upgrade)

@@ -5,10 +5,10 @@ Knows codes, statuses and bodies; does not know when they apply (handshake.py do
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from flocket.codec import json
 from flocket.engine.contracts import Headers
 
 __all__ = ["MESSAGES", "Refusal"]
@@ -27,7 +27,7 @@ MESSAGES = {  # Engine.IO's server, "Error codes"
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One refused request: its number, the context for `connection_error`, and, where it is not the number's own, the message.
+    """One refused request: its number, the context for `connection_error`, the message where it is not the number's.
 
     `status` is set where Node has no number for it: 403 for a foreign Origin also when it upgrades, 503 when full.
     """
@@ -43,6 +43,11 @@ class Refusal:
         return self.message or MESSAGES[self.code]
 
     @property
+    def details(self) -> dict[str, Any]:
+        """The context that `connection_error` is told; the words of `allow_request` are a part of it, as in Node."""
+        return {**self.context, "message": self.message} if self.message else self.context
+
+    @property
     def http_status(self) -> int:
         return self.status or (403 if self.code == FORBIDDEN else 400)
 
@@ -51,10 +56,11 @@ class Refusal:
         return self.status or 400  # Node answers every refused upgrade with 400
 
     def body(self, data: Any = None) -> bytes:
+        """The answer in JSON. Raises EncodeError if `data`, which a user gave, cannot be sent."""
         answer: dict[str, Any] = {"code": self.code, "message": self.text}
         if data is not None:
             answer["data"] = data
-        return json.dumps(answer, separators=(",", ":")).encode()
+        return json.dumps(answer)
 
     def http_headers(self) -> Headers:
         return [("Content-Type", "application/json"), *self.headers]

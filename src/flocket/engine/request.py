@@ -31,8 +31,20 @@ class Request:
     originating address, which is `peer` unless a trusted proxy says otherwise.
     """
 
-    __slots__ = ("_cookies", "_query", "_raw_headers", "_headers", "address", "http_version", "method", "path",
-                 "peer", "peer_port", "query_string", "secure")
+    __slots__ = (
+        "_cookies",
+        "_headers",
+        "_query",
+        "_raw_headers",
+        "address",
+        "http_version",
+        "method",
+        "path",
+        "peer",
+        "peer_port",
+        "query_string",
+        "secure",
+    )
 
     def __init__(
         self,

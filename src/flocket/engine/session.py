@@ -152,7 +152,9 @@ class Session:
             self._end_transport(reason, code)
             return
         # The next poll takes what waits, and the close packet behind it; or nobody comes for it.
-        self._deadline = self._again(self._deadline, self._engine.options.limits.poll_time, lambda: self.drop(reason))
+        self._deadline = self._again(
+            self._deadline, self._engine.options.limits.poll_time, lambda: self.drop(reason)
+        )
         self._drained = [*(self._drained or ()), lambda: self._end_transport(reason, code)]
 
     def drop(self, reason: str, description: str = "", code: int = 1000) -> None:
@@ -176,12 +178,11 @@ class Session:
             return
         if self._waiting_pong:
             self._alive(frame)
-        if frame.__class__ is str:
-            kind = frame[:1]
-            if kind == "4":
+        if isinstance(frame, str):
+            if frame.startswith("4"):
                 self.handler.on_message(frame[1:])
             else:
-                self._control(kind, frame)  # type: ignore[arg-type]  # a str, as the line above has seen
+                self._control(frame[:1], frame)
         elif self.protocol == 4:
             self.handler.on_message(frame)
         elif frame[:1] == b"\x04":
@@ -264,23 +265,28 @@ class Session:
             self._out = []
             self._buffered = 0
             transport.send(out)
-        if not self._out and (transport.writable or self._state == CLOSING):
-            if self._slow is not None:
-                self._engine.deadlines.cancel(self._slow)
-                self._slow = None
-            drained = self._drained
-            if drained is not None:
-                self._drained = None
-                for callback in drained:
-                    callback()
-            self.handler.on_drain()
+        if self._out:
+            return
+        if self._slow is not None:
+            self._engine.deadlines.cancel(self._slow)  # it took all that waited: from here on a new time runs
+            self._slow = None
+        # An answered poll has left, though the next one is not there yet: only a WebSocket keeps what it was given.
+        if transport.writable or not transport.pending() or self._state == CLOSING:
+            drained, self._drained = self._drained, None
+            for callback in drained or ():
+                callback()
+            if self._state != CLOSED:
+                self.handler.on_drain()
 
     def _over_bound(self, newest: int) -> None:
         if self.transport.writable:
             self.flush()  # nobody is slow: this turn simply sent much
             return
         engine = self._engine
-        if self._buffered - newest > AT_ONCE * engine.send_bytes or len(self._out) > AT_ONCE * engine.send_packets:
+        if (
+            self._buffered - newest > AT_ONCE * engine.send_bytes
+            or len(self._out) > AT_ONCE * engine.send_packets
+        ):
             self._too_slow()
         elif self._slow is None:
             self._slow = engine.deadlines.after(engine.options.limits.send_time, self._still_slow)
@@ -291,9 +297,15 @@ class Session:
             self._too_slow()
 
     def _too_slow(self) -> None:
-        self._engine.counters.slow_consumers += 1
-        self._engine.counters.bytes_buffered_dropped += self._buffered
-        self.drop("slow consumer", code=1013)  # "try again later": RFC 6455's registry of close codes
+        engine = self._engine
+        engine.counters.slow_consumers += 1
+        engine.counters.bytes_buffered_dropped += self._buffered
+        self._state = CLOSING
+        self._out = []
+        self._buffered = 0
+        # Told in a turn of its own: whoever sends is in the middle of a room's members, and is not to lose one.
+        # 1013 is "try again later" in RFC 6455's registry of close codes.
+        engine.call_soon(lambda: self.drop("slow consumer", code=1013))
 
     # -- heartbeat ----------------------------------------------------------------------------------------
 
@@ -311,7 +323,9 @@ class Session:
 
     def _expect_ping(self) -> None:
         options = self._engine.options
-        self._deadline = self._again(self._deadline, options.ping_interval + options.ping_timeout, self._silent)
+        self._deadline = self._again(
+            self._deadline, options.ping_interval + options.ping_timeout, self._silent
+        )
 
     def _silent(self) -> None:
         self._engine.counters.ping_timeouts += 1

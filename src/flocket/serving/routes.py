@@ -42,6 +42,9 @@ class Routed(Protocol):
     def flocket_route(self, path: str, mounted: bool = False) -> EngineLike | None:
         """The engine that serves `path`, if any. With `mounted` the path is what the outer application left of it."""
 
+    async def close(self) -> None:
+        """End all sessions; a second call changes nothing."""
+
 
 class Routes:
     """The servers of ours within one application."""
@@ -58,6 +61,10 @@ class Routes:
             if engine is not None:
                 return cast(EngineLike, engine)
         return None
+
+    def servers(self) -> list[Routed]:
+        """Each server of ours once, in the order in which they are found."""
+        return list({id(server): server for _, server in self._servers}.values())
 
     def find(self, path: str) -> EngineLike | None:
         for prefix, server in self._servers:

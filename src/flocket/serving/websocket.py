@@ -34,6 +34,7 @@ __all__ = ["WebSocket"]
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 FIN, RSV1, RSV23 = 0x80, 0x40, 0x30
 WHOLE_TEXT, WHOLE_BINARY = FIN | TEXT, FIN | BINARY
+WHOLE = (WHOLE_TEXT, WHOLE_BINARY)
 
 SMALL = 2_048  # bytes; below it a copy is cheaper than a memoryview
 FREE_FRAGMENTS = 256  # from then on a message's fragments must be of some size...
@@ -61,8 +62,8 @@ class WebSocket(asyncio.Protocol):
         "_lost",
         "_max",
         "_need",
-        "_open",
         "_opcode",
+        "_open",
         "_parts",
         "_pong",
         "_pongs",
@@ -161,7 +162,7 @@ class WebSocket(asyncio.Protocol):
                     need = start - at
                     break
                 size = int.from_bytes(data[at + 2 : start - 4], "big")
-            plain = (first == WHOLE_TEXT or first == WHOLE_BINARY) and self._opcode == 0 and 0 <= size <= self._max
+            plain = first in WHOLE and self._opcode == 0 and 0 <= size <= self._max
             if not plain and (code := self._refusal(first, size, start - at > 6)):
                 self._fail(code)
                 return

@@ -1,0 +1,183 @@
+"""How to reach a Redis server: host or socket, TLS, credentials, database, through sentinels if there are
+any.
+
+Opens connections (resp.py). Does not reconnect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import ssl
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flocket.adapters.buses.redis_address import RedisAddress
+from flocket.adapters.buses.resp import OnPush, ReplyError, RespConnection
+from flocket.errors import AdapterError, ConfigError
+
+__all__ = ["Endpoint"]
+
+CONNECT_TIME = 0.9  # seconds for TCP: a server that returns is found again within one
+GREETING_TIME = 5.0  # seconds for TLS, password and database
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One Redis server, or the master that sentinels name. `shown` is for people."""
+
+    host: str = "localhost"
+    port: int = 6379
+    path: str = ""  # a unix socket
+    db: int = 0
+    username: str | None = None
+    password: str | None = None
+    tls: ssl.SSLContext | None = None
+    server_name: str | None = None  # whom the certificate must name, if not `host`
+    credentials: Any = None  # redis-py's CredentialProvider
+    sentinel: Any = None  # redis.asyncio.Sentinel
+    service: str = ""
+    shown: str = "redis://localhost:6379"
+
+    @classmethod
+    def of(cls, address: RedisAddress) -> Endpoint:
+        """Where a URL points."""
+        options = address.options()
+        connection = options.pop("connection_class", None)
+        endpoint = cls._from_options(options, connection, address.shown)
+        if not address.sentinels:
+            return endpoint
+        import redis.asyncio
+
+        settings = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2}
+        sentinel: Any = redis.asyncio.Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types there
+            list(address.sentinels), sentinel_kwargs=settings
+        )
+        return replace(endpoint, sentinel=sentinel, service=address.service)
+
+    @classmethod
+    def of_client(cls, client: Any) -> Endpoint:
+        """Where a client of redis-py (redis.asyncio.Redis, or RedisCluster) is connected to."""
+        if hasattr(client, "startup_nodes") or hasattr(client, "get_default_node"):
+            return cls._of_cluster(client)
+        pool = getattr(client, "connection_pool", None)
+        if pool is None:
+            raise ConfigError(f"client={client!r:.80}: a redis.asyncio.Redis, or give a URL")
+        options = dict(pool.connection_kwargs)
+        manager = getattr(pool, "sentinel_manager", None)
+        shown = f"redis://{options.get('host', 'localhost')}:{options.get('port', 6379)}"
+        endpoint = cls._from_options(options, pool.connection_class, shown)
+        if manager is None:
+            return endpoint
+        return replace(
+            endpoint, sentinel=manager, service=pool.service_name, shown=f"sentinel's {pool.service_name}"
+        )
+
+    @classmethod
+    def _of_cluster(cls, client: Any) -> Endpoint:
+        nodes = getattr(client, "nodes_manager", client).startup_nodes
+        node = next(iter(nodes.values()))
+        options = {**getattr(client, "connection_kwargs", {}), "host": node.host, "port": node.port}
+        return cls._from_options(options, options.get("connection_class"), f"redis://{node.host}:{node.port}")
+
+    @classmethod
+    def _from_options(cls, options: dict[str, Any], connection: Any, shown: str) -> Endpoint:
+        host = options.get("host") or "localhost"
+        return cls(
+            host=host,
+            port=int(options.get("port") or 6379),
+            path=options.get("path") or options.get("unix_socket_path") or "",
+            db=int(options.get("db") or 0),
+            username=options.get("username"),
+            password=options.get("password"),
+            tls=_tls_context(options, connection),
+            credentials=options.get("credential_provider"),
+            shown=shown,
+        )
+
+    def at(self, host: str, port: int) -> Endpoint:
+        """Another server of the same cluster, with the same credentials."""
+        return replace(self, host=host, port=port, path="", sentinel=None)
+
+    async def connect(self, on_push: OnPush | None = None) -> RespConnection:
+        """Open a connection and greet. Raises AdapterError with one line that says what is wrong."""
+        try:
+            connection = await self._open(on_push)
+        except (OSError, TimeoutError) as error:
+            raise AdapterError(f"Redis at {self.shown}: {_reason(error)}") from None
+        try:
+            await asyncio.wait_for(self._greet(connection), GREETING_TIME)
+        except (ReplyError, AdapterError, TimeoutError) as error:
+            connection.abort()
+            raise AdapterError(f"Redis at {self.shown}: {_reason(error)}") from None
+        except BaseException:
+            connection.abort()
+            raise
+        return connection
+
+    async def _open(self, on_push: OnPush | None) -> RespConnection:
+        loop = asyncio.get_running_loop()
+        if self.path:
+            made = loop.create_unix_connection(lambda: RespConnection(on_push), self.path)
+            return (await asyncio.wait_for(made, CONNECT_TIME))[1]
+        host, port = await self._master()
+        # TCP first and TLS behind it: each has its own time.
+        transport, connection = await asyncio.wait_for(
+            loop.create_connection(lambda: RespConnection(on_push), host, port), CONNECT_TIME
+        )
+        if self.tls is not None:
+            try:
+                secured = await loop.start_tls(
+                    transport,
+                    connection,
+                    self.tls,
+                    server_hostname=self.server_name or self.host,
+                    ssl_handshake_timeout=GREETING_TIME,
+                )
+            except BaseException:
+                transport.abort()
+                raise
+            assert secured is not None
+            connection.connection_made(secured)
+        return connection
+
+    async def _master(self) -> tuple[str, int]:
+        if self.sentinel is None:
+            return self.host, self.port
+        from redis.exceptions import RedisError
+
+        try:
+            host, port = await self.sentinel.discover_master(self.service)
+        except RedisError as error:
+            raise OSError(_reason(error)) from None
+        return host, port
+
+    async def _greet(self, connection: RespConnection) -> None:
+        username, password = self.username, self.password
+        if self.credentials is not None:
+            given = self.credentials.get_credentials()
+            given = tuple(await given if inspect.isawaitable(given) else given)
+            username, password = given if len(given) == 2 else (None, *given)
+        if password is not None:
+            await connection.ask("AUTH", *([username, password] if username else [password]))
+        if self.db:
+            await connection.ask("SELECT", self.db)
+        await connection.ask("PING")
+
+
+def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | None:
+    from redis.asyncio.connection import SSLConnection
+
+    if not (isinstance(connection, type) and issubclass(connection, SSLConnection)) and not options.get(
+        "ssl"
+    ):
+        return None
+    kept = {key: value for key, value in options.items() if key.startswith("ssl_")}
+    host = options.get("host") or "localhost"
+    return SSLConnection(host=host, **kept).ssl_context.get()
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,49 @@
+"""`flocket demo`: the chat, served, and what is served where, said. The chat itself is flocket.demo."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from flocket.cli.serve import add_options, given
+
+__all__ = ["add_parser"]
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command, with what it runs as `run`."""
+    parser = commands.add_parser("demo", help="serve a chat that shows what there is")
+    add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from flocket.demo.app import io
+    from flocket.demo.page import page
+
+    if options.adapter:
+        io.adapter(options.adapter)
+    if "FLOCKET_WORKER" not in os.environ:  # the process that was started, not the workers that it starts
+        print(introduction(options), flush=True)
+    io.run(options.host, options.port, app=page, **given(options))
+    return 0
+
+
+def introduction(options: argparse.Namespace) -> str:
+    """What is served where."""
+    from flocket.serving.client_files import CDN, ClientFiles
+
+    scheme = "https" if options.ssl_certfile else "http"
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    root = f"{scheme}://{host}:{options.port}"
+    folder = ClientFiles(True).folder
+    served = f"{options.workers} workers" if options.workers > 1 else "one process"
+    if options.adapter:
+        served += f", joined to others by {options.adapter}"
+    return "\n".join((
+        f"The chat:        {root}/   (open it twice)",
+        f"Socket.IO:       {root}/socket.io/",
+        f"Its JavaScript:  {root}/socket.io/socket.io.js   from {folder or CDN}",
+        f"Served by:       {served}",
+        "Ctrl-C ends it.",
+    ))

@@ -1,0 +1,132 @@
+"""One process of the cluster: it joins its siblings, accepts its share, says that it is ready, and leaves.
+
+Knows the order of these steps; does not know what is served, nor who sends the signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Sequence
+
+from flocket.adapters.bus import Bus, NodeIdentity
+from flocket.adapters.buses.lanes import Lanes
+from flocket.adapters.buses.mesh import Mesh
+from flocket.cluster.adopt import Adopter
+from flocket.cluster.listen import Listener
+from flocket.cluster.place import Placement, Sticky
+from flocket.cluster.relay import Relay
+from flocket.cluster.runtime import Inherited, clean, make_identity, meeting_place
+
+__all__ = ["Worker"]
+
+log = logging.getLogger("flocket.cluster")
+
+
+class Worker:
+    """Made within the running loop, in the process that serves: its identity must not be older than a fork.
+
+    `key` is what it has in common with its siblings (runtime.py), `given` what a supervisor left.
+    """
+
+    def __init__(self, key: str, given: Inherited | None = None) -> None:
+        self.number = given.worker if given is not None else 0
+        folder = meeting_place(key)
+        self.mesh = Mesh(folder, make_identity(folder), worker=self.number)
+        self.relay = Relay(self.mesh)
+        self.placement: Placement | None = None
+        self._lanes = Lanes(self.mesh)
+        self._given = given
+        self._listener: Listener | None = None
+        self._adopter: Adopter | None = None
+
+    @property
+    def node(self) -> NodeIdentity:
+        return self.mesh.node
+
+    def bus(self, name: str) -> Bus:
+        """A bus to the same server of every sibling: that which has this name."""
+        return self._lanes.lane(name)
+
+    async def join(self) -> None:
+        """Meet the siblings: before anything is served, as the session ids carry this worker's tag."""
+        clean(self.mesh.folder)
+        await self.mesh.start()
+        if self._given is not None:
+            lifeline = self._given.lifeline
+            lifeline.setblocking(False)
+            asyncio.get_running_loop().add_reader(lifeline, self._on_lifeline)
+
+    def accept(
+        self,
+        listening: Sequence[socket.socket],
+        adopter: Adopter,
+        load: Callable[[], int],
+        *,
+        sticky: Sticky = "session",
+        is_ours: Callable[[str], bool] = lambda path: True,
+        readable: bool = True,
+    ) -> None:
+        """Accept from now on; `adopter` serves what stays. `load` is what this worker carries.
+
+        Not `readable`: it is encrypted and cannot be peeked at, so it stays where it arrives, and is relayed.
+        """
+        self._adopter = adopter
+        self.placement = Placement(
+            self.mesh,
+            adopter.adopt,
+            load,
+            sticky=sticky,
+            slots=self._given.slots if self._given is not None else 0,
+            is_ours=is_ours,
+            warn=log.warning,
+        )
+        self._listener = Listener(listening, self.placement.arrive if readable else adopter.adopt)
+        if self._given is not None:
+            self._given.lifeline.send(b"ready")
+
+    @property
+    def pending(self) -> int:
+        """Connections that were accepted, and that no protocol has yet: they count in draining."""
+        placing = self.placement.pending if self.placement is not None else 0
+        return placing + (self._adopter.pending if self._adopter is not None else 0)
+
+    def leave(self) -> None:
+        """Accept no more, and take no new sessions; what came before is placed as ever, what waits is ended."""
+        if self._listener is not None:
+            self._listener.close()
+        if self.placement is not None:
+            self.placement.drain()
+        self.relay.leave()
+
+    def take_no_more(self) -> None:
+        """Take no connection from siblings either: they relay. Whoever has no protocol yet is refused."""
+        if self.placement is not None:
+            self.placement.close()
+
+    async def aclose(self) -> None:
+        """Go."""
+        self.leave()
+        self.take_no_more()
+        if self._adopter is not None:
+            await self._adopter.aclose()
+        if self._given is not None:
+            asyncio.get_running_loop().remove_reader(self._given.lifeline)
+            self._given.lifeline.close()
+        await self._lanes.aclose()
+        await self.mesh.aclose()
+        with contextlib.suppress(OSError):
+            self.mesh.folder.rmdir()  # the last one, mostly
+
+    def _on_lifeline(self) -> None:
+        assert self._given is not None
+        with contextlib.suppress(BlockingIOError):
+            if self._given.lifeline.recv(64):
+                return
+            asyncio.get_running_loop().remove_reader(self._given.lifeline)
+            log.error("the supervisor is gone: worker %d drains and ends", self.number)
+            os.kill(os.getpid(), signal.SIGTERM)  # one way to end, whoever wants it

@@ -1,0 +1,1 @@
+"""`flocket demo`: a chat that shows what the server can do, served beside it."""

@@ -1,0 +1,182 @@
+"""One process that serves: uvicorn's Server with our faces, and an end that suits long polls and WebSockets.
+
+uvicorn waits for a pending poll for ever and raises the signal again, so its Server is subclassed. It is imported only
+here, and this only when something is served. Knows servers of ours by what they offer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+
+from flocket.cluster.adopt import Adopter
+from flocket.cluster.place import Sticky
+from flocket.cluster.runtime import Inherited
+from flocket.serving.app import EngineApp
+from flocket.serving.asgi import ASGIApp
+from flocket.serving.health import Health
+from flocket.serving.membership import Membership, membership_of
+from flocket.serving.routes import routes_of
+
+__all__ = ["Serving"]
+
+log = logging.getLogger("flocket")
+
+KEEP_ALIVE = 75  # seconds; more than nginx's upstream keeps a connection (60): it, not we, is to close first
+LAST_PLACES = 1.0  # seconds for connections and relayed requests that are between two workers when one ends
+
+
+class Serving:
+    """An application with the options of its run."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        drain: float,
+        sticky: Sticky = "session",
+        certfile: str | None = None,
+        keyfile: str | None = None,
+    ) -> None:
+        self._members = [app for app in routes_of(app).servers() if isinstance(app, EngineApp)]
+        for member in self._members:
+            member._hosted = True
+        self._sticky: Sticky = sticky
+        self._config = uvicorn.Config(
+            Health(app, self._members),
+            http=_http_protocol(),
+            ws="websockets-sansio",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,  # `trusted_proxies` is our own; another application beside reads its own headers
+            timeout_keep_alive=KEEP_ALIVE,
+            timeout_graceful_shutdown=max(1, round(drain)),
+            ssl_certfile=certfile,
+            ssl_keyfile=keyfile,
+        )
+
+    def run(self, listening: list[socket.socket]) -> None:
+        """As the only process of this port, until a signal."""
+        self._run(self._host(listening))
+
+    def run_worker(self, given: Inherited) -> None:
+        """As one of a supervisor's workers."""
+        self._run(self._host(given.listening, given))
+
+    async def serve_here(self, listening: list[socket.socket]) -> None:
+        """Within the caller's loop, without its signals, until cancelled."""
+        await self._host(listening).serve_here()
+
+    def _host(self, listening: list[socket.socket], given: Inherited | None = None) -> _Host:
+        return _Host(self._config, self._members, listening, given, self._sticky)
+
+    def _run(self, host: _Host) -> None:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(host.serve())
+
+
+class _Host(uvicorn.Server):
+    """Ends within a moment of a signal, with status 0."""
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        members: Sequence[EngineApp],
+        listening: list[socket.socket],
+        given: Inherited | None,
+        sticky: Sticky,
+    ) -> None:
+        super().__init__(config)
+        self._members = members
+        self._listening = listening
+        self._given = given
+        self._sticky: Sticky = sticky
+        self._membership: Membership | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        alone = self._given is None and all(member._cluster is None for member in self._members)
+        membership = None if alone else membership_of(self._members, self._given)
+        if membership is None:
+            await super().startup(self._listening)
+            return
+        self._membership = membership
+        await membership.join()
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        self.servers = []
+        routes = routes_of(self.config.app)
+        membership.worker.accept(
+            self._listening,
+            Adopter(self._make_protocol, self.config.ssl),
+            lambda: sum(member._engine.clients_count for member in self._members),
+            sticky=self._sticky,
+            is_ours=lambda path: routes.find(path) is not None,
+            readable=self.config.ssl is None,
+        )
+        self.started = True
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]  # as uvicorn calls it
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return made
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Not remembered, as uvicorn would raise it again at the end: an orderly stop is no failure.
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        for member in self._members:
+            member._engine.draining = True
+        if self._membership is not None:
+            await self._membership.leave(LAST_PLACES)
+        # Before the connections are asked to end: a poll that waits is answered by its session's end.
+        for member in self._members:
+            await member.close()
+        await super().shutdown(self._listening)
+        if self._membership is not None:
+            await self._membership.aclose()
+
+    async def serve_here(self) -> None:
+        serving = asyncio.ensure_future(self._serve())
+        try:
+            await asyncio.shield(serving)
+        except asyncio.CancelledError:
+            self.should_exit = True
+            await serving
+            raise
+
+
+def _http_protocol() -> Any:
+    """The fast face; the portable one, with a warning, where uvicorn is not what we know."""
+    from flocket.serving.fast import HttpProtocol, check_seam
+
+    reason = check_seam()
+    if reason is None:
+        return HttpProtocol
+    log.warning("serving by the portable face, which is slower: %s", reason)
+    return "httptools"
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:
+        return None  # a platform without it; asyncio's own loop serves
+    return uvloop.new_event_loop

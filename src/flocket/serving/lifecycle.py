@@ -1,0 +1,104 @@
+"""Serving an ASGI application from start to exit: the port, one process or a supervisor and its workers.
+
+Knows the options of a run; hosting.py knows how a process serves, cluster/ how many are one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from flocket.cluster.address_hash import in_kernel
+from flocket.cluster.place import Sticky
+from flocket.cluster.ports import AddressPorts, Ports, bind, url_of
+from flocket.cluster.runtime import inherited
+from flocket.cluster.supervisor import Supervisor, own_command
+from flocket.cluster.watch import Sources
+from flocket.errors import ConfigError
+from flocket.serving.asgi import ASGIApp
+from flocket.serving.hosting import Serving
+
+__all__ = ["run_app", "serve_app"]
+
+log = logging.getLogger("flocket")
+
+def run_app(
+    app: ASGIApp,
+    host: str = "127.0.0.1",
+    port: int = 3000,
+    *,
+    workers: int = 1,
+    sticky: Sticky = "session",
+    drain: float = 10.0,
+    reload: bool = False,
+    ssl_certfile: str | None = None,
+    ssl_keyfile: str | None = None,
+) -> None:
+    """Serve any ASGI application until SIGINT or SIGTERM; Servers of ours within it get the fast face."""
+    _check(workers, sticky, drain, ssl_certfile, ssl_keyfile)
+    _show_log()
+    given = inherited()
+    if given is None and (workers > 1 or reload):
+        _supervise(host, port, workers, sticky, drain, reload, secure=ssl_certfile is not None)
+        return
+    serving = Serving(app, drain=drain, sticky=sticky, certfile=ssl_certfile, keyfile=ssl_keyfile)
+    if given is not None:
+        serving.run_worker(given)
+        return
+    listening = bind(host, port)
+    _announce(listening, ssl_certfile is not None)
+    serving.run(listening)
+
+
+async def serve_app(app: ASGIApp, host: str, port: int) -> None:
+    """Serve within the running loop until cancelled; signals stay the caller's."""
+    listening = bind(host, port)
+    _announce(listening, False)
+    await Serving(app, drain=1.0).serve_here(listening)
+
+
+def _supervise(
+    host: str, port: int, workers: int, sticky: Sticky, drain: float, reload: bool, *, secure: bool
+) -> None:
+    """Start this very command `workers` times, and watch them until a signal ends it all."""
+    if sticky == "address" and in_kernel():
+        ports: Ports = AddressPorts(host, port)
+    else:
+        ports = Ports(host, port, by_passing=sticky == "address")
+    _announce(ports.listening, secure)
+    changed = Sources(os.getcwd()).changed if reload else None
+    status = Supervisor(own_command(), workers, ports, drain=drain, changed=changed).run()
+    if status:
+        raise SystemExit(status)
+
+
+def _announce(listening: Sequence[socket.socket], secure: bool) -> None:
+    for sock in listening:
+        log.info("listening on %s", url_of(sock, secure=secure))
+
+
+def _check(workers: int, sticky: str, drain: float, certfile: str | None, keyfile: str | None) -> None:
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ConfigError(f"workers={workers!r}: a whole number, at least 1")
+    if sticky not in get_args(Sticky):
+        raise ConfigError(f'sticky={sticky!r}: "session", "address" or "none"')
+    if not drain >= 0:
+        raise ConfigError(f"drain={drain!r}: seconds, at least 0")
+    for name, file in (("ssl_certfile", certfile), ("ssl_keyfile", keyfile)):
+        if file is not None and not Path(file).is_file():
+            raise ConfigError(f"{name}={file!r}: no such file")
+    if keyfile is not None and certfile is None:
+        raise ConfigError("ssl_keyfile needs ssl_certfile")
+
+
+def _show_log() -> None:
+    """Let a program that set up no logging see what we say."""
+    if not log.handlers and not logging.getLogger().handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)

@@ -1,0 +1,86 @@
+"""A server's place among the workers of a machine: its tag, its adapter, and requests that are a sibling's.
+
+Joins EngineApp to cluster/; knows both, and nothing of ports or signals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from typing import Protocol
+
+from flocket.adapters.cluster import ClusterAdapter
+from flocket.cluster.runtime import Inherited, meeting_key
+from flocket.cluster.worker import Worker
+from flocket.engine.engine import Engine
+from flocket.errors import AdapterError, ConfigError
+from flocket.serving.routes import EngineLike
+
+__all__ = ["Member", "Membership", "meet_siblings", "membership_of"]
+
+log = logging.getLogger("flocket")
+
+
+class Member(Protocol):
+    """A server that can have siblings."""
+
+    _engine: Engine
+    _front: EngineLike
+    _tag: str
+    _cluster: str | None
+
+    def _join_siblings(self, adapter: ClusterAdapter) -> None:
+        """Reach the siblings' clients through this, unless the user chose an adapter."""
+
+
+class Membership:
+    """All servers of one process, in one mesh of workers."""
+
+    def __init__(self, worker: Worker, members: Sequence[Member]) -> None:
+        self.worker = worker
+        # Before the mesh runs: what siblings say first is heard.
+        for member in members:
+            member._tag = worker.node.tag
+            member._front = worker.relay.front(member._engine)
+            bus = worker.bus(member._engine.options.path)
+            member._join_siblings(ClusterAdapter(bus, node=worker.node))
+
+    async def join(self) -> None:
+        """Before the servers start: their session ids carry this worker's tag."""
+        await self.worker.join()
+
+    @property
+    def pending(self) -> int:
+        """What came here and is owed to somebody: connections without a protocol, requests under relay."""
+        return self.worker.pending + self.worker.relay.pending
+
+    async def leave(self, seconds: float) -> None:
+        """Accept no more, and let what is pending find its place, within `seconds`."""
+        self.worker.leave()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self.pending and loop.time() < end:  # noqa: ASYNC110  # what ends it is spread over many objects
+            await asyncio.sleep(0.02)
+
+    async def aclose(self) -> None:
+        await self.worker.aclose()
+
+
+def membership_of(members: Sequence[Member], given: Inherited | None) -> Membership | None:
+    """Where these servers meet their siblings; None if they can have none."""
+    cluster = next((member._cluster for member in members if member._cluster is not None), None)
+    key = meeting_key(cluster, given.token if given is not None else None)
+    return None if key is None else Membership(Worker(key, given), members)
+
+
+async def meet_siblings(member: Member) -> Membership | None:
+    """Join whoever serves the same under a host that is not ours; alone, with a warning, if that cannot be."""
+    try:
+        membership = membership_of([member], None)
+        if membership is not None:
+            await membership.join()
+    except (ConfigError, AdapterError) as error:
+        log.warning("serving without siblings: %s", error)
+        return None
+    return membership

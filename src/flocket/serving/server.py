@@ -1,0 +1,194 @@
+"""Server, as users know it: options checked, an ASGI application, `run`. What it serves is the sockets floor's.
+
+Knows how to begin and end; does not know packets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from flocket.cluster.number import worker_number
+from flocket.errors import ConfigError
+from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, Recovery, engine_options
+from flocket.serving.app import EngineApp
+from flocket.serving.client_files import ClientFiles
+from flocket.serving.engine_server import EngineEvents
+from flocket.serving.runtime import AsyncioRuntime
+from flocket.sockets.contracts import Parser
+from flocket.sockets.generics import T
+from flocket.sockets.server import Server as SocketsServer
+from flocket.sockets.server import ServerOptions
+
+if TYPE_CHECKING:
+    from flocket.adapters.cluster import ClusterAdapter
+    from flocket.serving.asgi import ASGIApp
+
+__all__ = ["Server"]
+
+Lifespan = Callable[["Server[Any]"], AbstractAsyncContextManager[Any]]
+
+
+class Server(EngineApp, SocketsServer[T]):
+    """A Socket.IO server, which is also an ASGI application. Where Node has the option, the default is Node's.
+
+    Times are seconds, sizes are bytes. Raises ConfigError for an option that cannot be.
+    """
+
+    def __init__(
+        self,
+        *,
+        path: str = "/socket.io",
+        transports: Sequence[str] = ("polling", "websocket"),
+        allow_upgrades: bool = True,
+        allow_eio3: bool = False,
+        jsonp: bool = True,
+        ping_interval: float = 25.0,
+        ping_timeout: float = 20.0,
+        connect_timeout: float = 45.0,
+        upgrade_timeout: float = 10.0,
+        ack_timeout: float = 10.0,
+        max_payload: int = 1_000_000,
+        http_compression: bool = True,
+        per_message_deflate: bool = False,
+        cookie: Cookie | bool | str | None = None,
+        serve_client: bool | str | Path = True,
+        cors_origins: CorsOrigins = None,
+        cors_credentials: bool = False,
+        trusted_proxies: Sequence[str] = ("127.0.0.1", "::1"),
+        allow_request: AllowRequest | None = None,
+        parser: str | Parser = "json",
+        data: Callable[[], T] | None = None,
+        lifespan: Lifespan | None = None,
+        cluster: str | None = None,
+        recovery: Recovery | None = None,
+        cleanup_empty_child_namespaces: bool = True,
+        limits: Limits | None = None,
+    ) -> None:
+        engine = engine_options(
+            path=path,
+            transports=transports,
+            allow_upgrades=allow_upgrades,
+            allow_eio3=allow_eio3,
+            jsonp=jsonp,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            upgrade_timeout=upgrade_timeout,
+            max_payload=max_payload,
+            http_compression=http_compression,
+            per_message_deflate=per_message_deflate,
+            cookie=cookie,
+            cors_origins=cors_origins,
+            cors_credentials=cors_credentials,
+            trusted_proxies=trusted_proxies,
+            allow_request=allow_request,
+            limits=limits,
+        )
+        for name, value in (("connect_timeout", connect_timeout), ("ack_timeout", ack_timeout)):
+            if not value > 0:
+                raise ConfigError(f"{name}={value!r}: seconds, above 0")
+        options = ServerOptions(
+            engine=engine,
+            connect_timeout=connect_timeout,
+            ack_timeout=ack_timeout,
+            cleanup_empty_child_namespaces=cleanup_empty_child_namespaces,
+            parser=parser,
+            data=dict if data is None else data,
+            recovery=recovery,
+        )
+        self._runtime: AsyncioRuntime
+        SocketsServer.__init__(self, options, AsyncioRuntime())
+        self._path = engine.path
+        self._files = ClientFiles(serve_client, engine.path)
+        self._cluster = cluster
+        self._user_lifespan = lifespan
+        self._lifespan_context: AbstractAsyncContextManager[Any] | None = None
+        self.engine = EngineEvents(self._engine)
+        self._front = self._engine
+        self._worker = worker_number()
+
+    @property
+    def worker(self) -> int:
+        """Which worker of this machine this is: 0 to N-1."""
+        return self._worker
+
+    # -- life -----------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Server[T]:
+        await self._begin()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
+    def _join_siblings(self, adapter: ClusterAdapter) -> None:
+        if not self._adapter_chosen:
+            self._use_adapter(adapter)
+
+    async def _start(self) -> None:
+        await SocketsServer._start(self)
+        if self._user_lifespan is not None:
+            self._lifespan_context = self._user_lifespan(self)
+            await self._lifespan_context.__aenter__()
+
+    async def _stop(self) -> None:
+        await SocketsServer._stop(self)
+        if self._lifespan_context is not None:
+            await self._lifespan_context.__aexit__(None, None, None)
+
+    def run(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 3000,
+        *,
+        workers: int = 1,
+        sticky: Literal["session", "address", "none"] = "session",
+        app: ASGIApp | None = None,
+        drain: float = 10.0,
+        reload: bool = False,
+        ssl_certfile: str | None = None,
+        ssl_keyfile: str | None = None,
+    ) -> None:
+        """Serve until SIGINT or SIGTERM. `app` is an ASGI application that gets every other path.
+
+        `drain` is how long, in seconds, handlers that run may take to end. Raises ConfigError if the port is in use.
+        """
+        from flocket.serving.lifecycle import run_app
+
+        run_app(
+            self if app is None else self.asgi(app),
+            host,
+            port,
+            workers=workers,
+            sticky=sticky,
+            drain=drain,
+            reload=reload,
+            ssl_certfile=ssl_certfile,
+            ssl_keyfile=ssl_keyfile,
+        )
+
+    async def serve(self, host: str = "127.0.0.1", port: int = 3000, app: ASGIApp | None = None) -> None:
+        """Serve within the running loop, in this process, until cancelled."""
+        from flocket.serving.lifecycle import serve_app
+
+        await serve_app(self if app is None else self.asgi(app), host, port)
+
+    # -- what operators ask -----------------------------------------------------------------------------------
+
+    def stats(self) -> dict[str, int]:
+        """This worker's counters, and what there is now."""
+        counts = self.counters.snapshot()
+        counts["sessions_now"] = self._engine.clients_count
+        counts["sockets_now"] = sum(len(nsp.sockets) for nsp in self._namespaces.values())
+        counts["namespaces_now"] = len(self._namespaces)
+        return counts
+
+    def health(self) -> dict[str, Any]:
+        """Whether this worker serves: "starting", "ok", "draining" or "closed"; and what its adapter says."""
+        told = {**super().health(), "worker": self.worker}
+        adapter = getattr(self._adapter, "health", None)
+        if adapter is not None:
+            told["adapter"] = adapter()
+        return told

@@ -1,0 +1,137 @@
+"""A handler's annotations as a check of what a client sent: count, type and conversion, by msgspec's strict rules.
+
+Knows signatures and values; does not know events or sockets.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from flocket.errors import ConfigError
+
+__all__ = ["ArgumentError", "Signature"]
+
+Convert = Callable[[Any], Any]
+
+# What JSON has no type for may come as itself only: bytes from attachments, never from base64 text.
+NATIVE_TYPES = (bytes, bytearray, memoryview)
+POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+class ArgumentError(Exception):
+    """What the client sent does not fit; the message says which argument, and is sent to it."""
+
+
+class Signature:
+    """How one handler wants its arguments. `given` parameters (the socket, say) are filled by us, not by the client."""
+
+    __slots__ = ("_converters", "_names", "_required", "_rest", "_simple")
+
+    def __init__(self, function: Callable[..., Any], given: int) -> None:
+        try:
+            parameters = list(inspect.signature(function).parameters.values())
+        except (TypeError, ValueError):  # a builtin without a signature takes what comes
+            parameters = [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
+        hints = _hints(function, parameters)
+        self._names: list[str] = []
+        self._converters: list[Convert | None] = []
+        self._required = 0
+        self._rest: bool = False
+        for parameter in parameters:
+            if parameter.kind in POSITIONAL:
+                if given:
+                    given -= 1
+                    continue
+                self._names.append(parameter.name)
+                self._converters.append(_converter(hints.get(parameter.name, Any)))
+                if parameter.default is inspect.Parameter.empty:
+                    self._required = len(self._names)
+            elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
+                self._rest, given = True, 0
+            elif (
+                parameter.kind is inspect.Parameter.KEYWORD_ONLY
+                and parameter.default is inspect.Parameter.empty
+            ):
+                raise ConfigError(
+                    f"{_name(function)}: no client can fill the keyword argument {parameter.name!r}"
+                )
+        if given:
+            raise ConfigError(f"{_name(function)}: takes too few arguments; the first is the socket")
+        self._simple = not any(self._converters)
+
+    def fit(self, args: Sequence[Any]) -> Sequence[Any]:
+        """The arguments as the handler gets them: surplus dropped, each checked. Raises ArgumentError."""
+        count = len(args)
+        if count < self._required:
+            raise ArgumentError(f"argument {count + 1} ({self._names[count]}) is missing")
+        if not self._rest and count > len(self._names):
+            args = args[: len(self._names)]
+        if self._simple:
+            return args
+        fitted = list(args)
+        for index, convert in enumerate(self._converters[: len(fitted)]):
+            if convert is not None:
+                try:
+                    fitted[index] = convert(fitted[index])
+                except (msgspec.ValidationError, ValueError) as error:
+                    why = _first_line(error)
+                    raise ArgumentError(f"argument {index + 1} ({self._names[index]}): {why}") from error
+        return fitted
+
+
+def _hints(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> dict[str, Any]:
+    if all(parameter.annotation is inspect.Parameter.empty for parameter in parameters):
+        return {}
+    target = inspect.unwrap(function)
+    if not hasattr(target, "__annotations__") and hasattr(target, "__call__"):  # noqa: B004  # an object with __call__
+        target = target.__call__
+    try:
+        return typing.get_type_hints(target, include_extras=True)
+    except Exception as error:
+        raise ConfigError(f"{_name(function)}: an annotation cannot be resolved: {error}") from error
+
+
+def _converter(annotation: Any) -> Convert | None:
+    if annotation is Any or annotation is inspect.Parameter.empty or isinstance(annotation, typing.TypeVar):
+        return None
+    if annotation is object:
+        return None
+    if _is_pydantic(annotation):
+        return _pydantic_converter(annotation)
+    try:
+        msgspec.convert(None, annotation, strict=True, builtin_types=NATIVE_TYPES)
+    except msgspec.ValidationError:
+        pass
+    except TypeError as error:
+        raise ConfigError(f"annotation {annotation!r}: {_first_line(error)}") from error
+    return lambda value: msgspec.convert(value, annotation, strict=True, builtin_types=NATIVE_TYPES)
+
+
+def _is_pydantic(annotation: Any) -> bool:
+    if hasattr(annotation, "__pydantic_core_schema__"):
+        return True
+    return any(_is_pydantic(part) for part in typing.get_args(annotation))
+
+
+def _pydantic_converter(annotation: Any) -> Convert:
+    from pydantic import TypeAdapter  # the user's own dependency: the annotation comes from it
+
+    return TypeAdapter(annotation).validate_python
+
+
+def _first_line(error: Exception) -> str:
+    errors = getattr(error, "errors", None)
+    if callable(errors):  # pydantic's own text spans lines and names its documentation
+        first = errors()[0]
+        path = ".".join(str(part) for part in first.get("loc", ()))
+        return f"{path}: {first['msg']}" if path else str(first["msg"])
+    return str(error).partition("\n")[0][:200]
+
+
+def _name(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", repr(function))

@@ -1,0 +1,93 @@
+"""A client that says it was here before: whether it may be that socket again, and what it is then given.
+
+Knows sockets and their adapter; does not know how sessions or events are kept (recovery.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from flocket.sockets.recovery import UNRECOVERABLE, Restored, Saved
+
+if TYPE_CHECKING:
+    from flocket.sockets.namespace import Namespace
+    from flocket.sockets.socket import Socket
+
+__all__ = ["Comebacks"]
+
+log = logging.getLogger("flocket")
+
+LONGEST = 64  # characters of a pid or an offset; ours and Node's have 20 to 40
+
+
+class Comebacks:
+    """The private ids of one namespace's sockets. Exists only where recovery is on."""
+
+    def __init__(self, nsp: Namespace[Any]) -> None:
+        self._nsp = nsp
+        self._sockets: dict[str, Socket[Any]] = {}
+
+    async def claim(self, socket: Socket[Any], auth: dict[str, Any]) -> Restored | None:
+        """Make a new socket the one that its client claims to have been, if all that it missed is known."""
+        pid, offset = auth.get("pid"), auth.get("offset")
+        if not _is_word(pid) or not (offset is None or _is_word(offset)):
+            return None
+        older = self._sockets.get(pid)
+        if older is not None:
+            # Its connection is dead without our knowing, or somebody else has the pid: only one may have it.
+            older._session.drop("transport close", "its client came back")
+        restored = await self._nsp.adapter.restore_session(pid, offset)
+        if restored is None:
+            return None
+        saved = restored.saved
+        if not _same_user(socket.data, saved.data, self._nsp.server._make_data()):
+            log.info("%s: %s is not recovered: its middlewares found other data", self._nsp.name, saved.sid)
+            return None
+        socket.id, socket.pid, socket.data, socket.recovered = saved.sid, saved.pid, saved.data, True
+        socket._log_since, socket._log_position = saved.since, saved.last
+        return restored
+
+    def enter(self, socket: Socket[Any]) -> None:
+        """A socket is connected: it has a pid from now on."""
+        if socket.pid is None:
+            socket.pid = self._nsp.server._make_sid()
+            if self._nsp.adapter.log is not None:
+                socket._log_since = socket._log_position = self._nsp.adapter.log.position
+        self._sockets[socket.pid] = socket
+
+    def leave(self, socket: Socket[Any], reason: str, rooms: frozenset[str]) -> None:
+        """A socket has gone; unless that was meant, it may be back."""
+        assert socket.pid is not None
+        if self._sockets.get(socket.pid) is socket:
+            del self._sockets[socket.pid]
+        if reason in UNRECOVERABLE:
+            return
+        kept = self._nsp.adapter.log
+        position = 0 if kept is None else kept.position
+        self._nsp.adapter.persist_session(
+            Saved(socket.id, socket.pid, rooms, socket.data, socket._log_since, socket._log_position, position)
+        )
+
+    def give_back(self, restored: Restored) -> None:
+        """The client went while it was being restored: as if it had not been here."""
+        self._nsp.adapter.persist_session(restored.saved)
+
+
+def _is_word(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and 0 < len(value) <= LONGEST
+
+
+def _same_user(found: Any, saved: Any, fresh: Any) -> bool:
+    """Whether what the middlewares put into `data` this time is what was there: or a stolen pid would be a login."""
+    now, then, untouched = _facts(found), _facts(saved), _facts(fresh)
+    return all(then.get(key) == value for key, value in now.items() if untouched.get(key) != value)
+
+
+def _facts(data: Any) -> dict[str, Any]:
+    if isinstance(data, dict):
+        return data
+    fields = getattr(data, "__struct_fields__", None) or getattr(type(data), "__slots__", None)
+    if fields is not None:
+        return {name: getattr(data, name, None) for name in fields}
+    return dict(vars(data)) if hasattr(data, "__dict__") else {"": data}

@@ -1,0 +1,342 @@
+"""One namespace: who may connect, who is connected, and the door to its adapter.
+
+Knows its sockets and registry; does not know sessions, or what other nodes there are.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Generic
+
+from flocket.codec.socketio import Packet, PacketType
+from flocket.errors import AckTimeout, ConfigError, ConnectError
+from flocket.sockets.adapter import Adapter
+from flocket.sockets.answers import Answers
+from flocket.sockets.calls import call_one
+from flocket.sockets.comeback import Comebacks
+from flocket.sockets.emission import Emission
+from flocket.sockets.events import PLAIN, EventHandler, Events
+from flocket.sockets.generics import T
+from flocket.sockets.receives import MARK, Receives
+from flocket.sockets.recovery import Restored
+from flocket.sockets.remote import RemoteSocket
+from flocket.sockets.sends import BroadcastOperator, Sends
+from flocket.sockets.socket import CONNECTED, Socket
+from flocket.sockets.target import EVERYONE, Target
+
+if TYPE_CHECKING:
+    from flocket.sockets.client import Client
+    from flocket.sockets.server import Server
+
+__all__ = ["Namespace", "ParentNamespace"]
+
+_Call = tuple[EventHandler, tuple[Any, ...]]
+
+log = logging.getLogger("flocket")
+
+SLOW_CONNECTION = (
+    5.0  # seconds after which a `connection` handler that holds up its client's events is named in the log
+)
+
+
+class Namespace(Sends, Receives, Generic[T]):
+    """A namespace of a server, made by `io.of(name)`. Inherit it to group handlers, marked with `on`.
+
+    `sockets` maps the ids of this process's sockets to them, `rooms` this process's rooms to ids.
+    """
+
+    def __init__(self, server: Server[T], name: str, events: Events | None = None) -> None:
+        self.server = server
+        self.name = name
+        self.sockets: dict[str, Socket[T]] = {}
+        self._events = Events() if events is None else events
+        self._parser = server._parser
+        self._counters = server.counters
+        # What precedes the JSON of an event, and of an answer before its id: see JsonParser.single.
+        self._event_head = b"42" if name == "/" else f"42{name},".encode()
+        self._ack_head = b"43" if name == "/" else f"43{name},".encode()
+        self._ack_ids = 0
+        self.adapter: Adapter = server._make_adapter(self)
+        self._comebacks = None if server._recovery is None else Comebacks(self)
+        self._parent: ParentNamespace[T] | None = None
+        if events is None:
+            self._register_marked()
+
+    def _register_marked(self) -> None:
+        for name in dir(type(self)):
+            function = getattr(type(self), name, None)
+            for event, thread in getattr(function, MARK, ()):
+                self._events.add(event, getattr(self, name), thread)
+
+    @property
+    def rooms(self) -> dict[str, set[str]]:
+        return self.adapter.rooms
+
+    @property
+    def _operator(self) -> BroadcastOperator:
+        return BroadcastOperator(self)
+
+    @property
+    def _registry(self) -> Events:
+        return self._events
+
+    def _next_ack_id(self) -> int:
+        self._ack_ids += 1
+        return self._ack_ids - 1
+
+    # -- connections --------------------------------------------------------------------------------------
+
+    async def _connect(self, client: Client, auth: dict[str, Any]) -> None:
+        """Let a client in, or tell it why not. Never suspends where the user's functions are all plain."""
+        socket: Socket[T] = Socket(client.socket_id(self.name), self, client, auth)
+        comebacks, restored = self._comebacks, None
+        skip = self.server._recovery is not None and self.server._recovery.skip_middleware
+        if skip and comebacks is not None:
+            restored = await comebacks.claim(socket, auth)
+        try:
+            for middleware in () if restored else tuple(self._events.middlewares):
+                await self.server._await_if_needed(middleware(socket))
+        except ConnectError as error:
+            client.refuse(self.name, error.message, error.data)
+            return
+        except Exception:
+            log.exception("%s: a middleware failed", self.name)
+            self._counters.handler_errors += 1
+            client.refuse(self.name, "internal error", None)
+            return
+        if comebacks is not None and restored is None and client.session.open:
+            # Behind the middlewares, with nothing awaited until it is in its rooms: no event falls between.
+            restored = await comebacks.claim(socket, auth)
+        if not client.session.open:
+            if comebacks is not None and restored is not None:
+                comebacks.give_back(restored)
+            return  # it went while the middlewares ran: it was never here
+        self._enter(socket, client, restored)
+        await self._welcome(socket)
+
+    def _enter(self, socket: Socket[T], client: Client, restored: Restored | None) -> None:
+        self.sockets[socket.id] = socket
+        socket._state = CONNECTED
+        if self._comebacks is not None:
+            self._comebacks.enter(socket)
+        self.adapter.add_all(socket.id, (socket.id,) if restored is None else restored.saved.rooms)
+        self._counters.connects += 1
+        client.admit(socket)
+        for encoded in () if restored is None else restored.missed:
+            for frame in encoded.for_protocol(client.session.protocol):
+                client.session.send(frame)
+
+    async def _welcome(self, socket: Socket[T]) -> None:
+        handlers = self._events.life["connection"]
+        if handlers:
+            warning = self.server._deadlines.after(SLOW_CONNECTION, lambda: _warn_slow(socket))
+            try:
+                for handler in tuple(handlers):
+                    await call_one(socket, handler, (socket,))
+            except Exception:
+                log.exception("%s: the connection handler failed; its client is disconnected", self.name)
+                self._counters.handler_errors += 1
+                socket.disconnect()
+            finally:
+                self.server._deadlines.cancel(warning)
+        socket._turns.open()
+        if socket._farewell is not None:
+            socket._farewell()
+
+    def _socket_left(self, socket: Socket[T], reason: str) -> None:
+        """A socket's end. Its rooms are left here and now, or emissions would go on to a client that is gone."""
+        self._counters.disconnects += 1
+        self._remove(socket)
+        if not socket._turns.ready:
+            # Its `connection` handler still runs: what follows it must not overtake it.
+            socket._farewell = lambda: self._say_farewell(socket, reason)
+            return
+        self._say_farewell(socket, reason)
+
+    def _say_farewell(self, socket: Socket[T], reason: str) -> None:
+        socket._farewell = None
+        calls = [
+            *self._life_calls(socket, "disconnecting", reason),
+            None,
+            *self._life_calls(socket, "disconnect", reason),
+        ]
+        for index, call in enumerate(calls):
+            if call is None:
+                socket._last_rooms = None  # `disconnecting` is over
+            elif call[0].kind != PLAIN:
+                self.server.create_task(self._say_rest(socket, calls[index:]))
+                return
+            else:
+                self._guard(call[0].function, call[1])
+
+    def _life_calls(self, socket: Socket[T], event: str, reason: str) -> list[_Call | None]:
+        calls: list[_Call | None] = [(handler, (socket, reason)) for handler in self._events.life[event]]
+        if socket._listeners is not None:
+            calls += [(handler, (reason,)) for handler in socket._listeners.life.get(event, ())]
+        return calls
+
+    async def _say_rest(self, socket: Socket[T], calls: list[_Call | None]) -> None:
+        for call in calls:
+            if call is None:
+                socket._last_rooms = None
+                continue
+            try:
+                await call_one(socket, *call)
+            except Exception:
+                self._report()
+
+    def _guard(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        try:
+            function(*args)
+        except Exception:
+            self._report()
+
+    def _report(self) -> None:
+        log.exception("%s: a handler of a disconnect failed", self.name)
+        self._counters.handler_errors += 1
+
+    def _remove(self, socket: Socket[T]) -> None:
+        self.sockets.pop(socket.id, None)
+        self.adapter.remove_all(socket.id)
+        if self._parent is not None and not self.sockets:
+            self._parent._child_emptied(self)
+
+    # -- emissions: what a BroadcastOperator asks of its sphere ----------------------------------------------
+
+    def broadcast(self, packet: Packet, target: Target) -> Emission:
+        """Hand a packet to the adapter; from another thread, in its turn and already encoded."""
+        server = self.server
+        if server._elsewhere():
+            # Here, so that its errors are the caller's, and changing the value afterwards changes nothing.
+            self._parser.encode(packet)
+            packet.data = deepcopy(packet.data)
+            server._runtime.post(lambda: self.adapter.broadcast(packet, target))
+        else:
+            self.adapter.broadcast(packet, target)
+        return Emission(lambda: self.adapter.drained(target))
+
+    async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
+        seconds = target.timeout if target.timeout is not None else self.server._ack_timeout
+        try:
+            return await self.adapter.broadcast_with_ack(packet, target, seconds)
+        except AckTimeout:
+            self._counters.acks_timed_out += 1
+            raise
+
+    async def ask_one(self, packet: Packet, target: Target) -> Any:
+        answers = await self.broadcast_with_ack(packet, target)
+        if not answers:
+            raise AckTimeout(f"no acknowledgement of {packet.data[0]!r:.80}: the socket is gone")
+        return answers[0]
+
+    async def fetch(self, target: Target) -> list[RemoteSocket]:
+        return [RemoteSocket(self, details) for details in await self.adapter.fetch_sockets(target)]
+
+    async def count_sockets(self, target: Target) -> int:
+        return await self.adapter.count(target)
+
+    def join_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
+        Target().to(*rooms)
+        return self._change(lambda: self.adapter.add_sockets(target, rooms))
+
+    def leave_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
+        return self._change(lambda: self.adapter.del_sockets(target, rooms))
+
+    def close_sockets(self, target: Target, close: bool) -> Emission:
+        return self._change(lambda: self.adapter.disconnect_sockets(target, close))
+
+    def _change(self, change: Callable[[], None]) -> Emission:
+        if self.server._elsewhere():
+            self.server._runtime.post(change)
+        else:
+            change()
+        return Emission(self.adapter.settled)
+
+    # -- node to node -----------------------------------------------------------------------------------------
+
+    def server_side_emit(self, event: str, *args: Any) -> Emission:
+        """Tell the other nodes; heard by `on_server_side`. A lone node has nobody to tell."""
+        return self._change(lambda: self.adapter.server_side_emit([event, *args]))
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> Answers:
+        """Ask the other nodes; one answer of each. Raises AckTimeout for the silence of a live node."""
+        return await self.adapter.server_side_emit_with_ack([event, *args], self.server._ack_timeout)
+
+    async def _on_server_side_emit(self, args: list[Any]) -> Any:
+        """Another node's event: what the handlers answer. For adapters."""
+        if not args or not isinstance(args[0], str):
+            return None
+        value: Any = None
+        for handler in tuple(self._events.server_side.get(args[0], ())):
+            result = await self.server._await_if_needed(handler.function(*handler.fit(args[1:])))
+            if value is None:
+                value = result
+        return value
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} {len(self.sockets)} sockets>"
+
+
+class ParentNamespace(Namespace[T]):
+    """A dynamic namespace: children are made as clients ask for them, and share its registry. Emitting reaches all."""
+
+    def __init__(
+        self,
+        server: Server[T],
+        name: str,
+        test: re.Pattern[str] | Callable[[str, dict[str, Any]], Any],
+        cleanup: bool,
+        child_class: type[Namespace[T]],
+    ) -> None:
+        super().__init__(server, name)
+        self.children: dict[str, Namespace[T]] = {}
+        self._test = test
+        self._cleanup = cleanup
+        self._child_class = child_class
+
+    def matches(self, name: str) -> bool:
+        """Whether this is a pattern, and the name fits it."""
+        return isinstance(self._test, re.Pattern) and self._test.search(name) is not None
+
+    def allows(self, name: str, auth: dict[str, Any]) -> Any:
+        """What the callable says, or an awaitable of it; False for a pattern."""
+        return False if isinstance(self._test, re.Pattern) else self._test(name, auth)
+
+    def child(self, name: str) -> Namespace[T]:
+        """The child of that name, made if need be."""
+        child = self.children.get(name)
+        if child is None:
+            if self._child_class is Namespace:
+                child = Namespace(self.server, name, self._events)
+            else:  # its methods are bound to it, so it has a registry of its own
+                child = self._child_class(self.server, name)
+                child._events.include(self._events)
+            child._parent = self
+            self.children[name] = child
+            self.server._namespace_made(child)
+        return child
+
+    def _child_emptied(self, child: Namespace[T]) -> None:
+        if self._cleanup and self.children.get(child.name) is child:
+            del self.children[child.name]
+            self.server._namespace_gone(child)
+
+    def broadcast(self, packet: Packet, target: Target) -> Emission:
+        for child in list(self.children.values()):
+            child.broadcast(Packet(PacketType.EVENT, child.name, packet.data), target)
+        return Emission(lambda: self.adapter.drained(EVERYONE))
+
+    async def fetch(self, target: Target) -> list[RemoteSocket]:
+        raise ConfigError("fetch_sockets() is not supported on parent namespaces: fetch each child's")
+
+
+def _warn_slow(socket: Socket[Any]) -> None:
+    log.warning(
+        "%s: the connection handler of %s has run for %g s; the events of its client wait for it",
+        socket.nsp.name,
+        socket.id,
+        SLOW_CONNECTION,
+    )

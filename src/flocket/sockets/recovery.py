@@ -1,0 +1,130 @@
+"""What a returning client missed: sessions kept for a while, and the events of a namespace behind them.
+
+Knows frames, rooms and offsets of this process; does not know sockets, nor when time passes. All of what a client
+missed, in order and once, or nothing: a gap is never hidden.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from flocket.codec.socketio import Packet, PacketType
+from flocket.options import Recovery
+from flocket.sockets.parsers import Encoded, PacketCodec
+from flocket.sockets.target import Target
+
+__all__ = ["UNRECOVERABLE", "Restored", "Saved", "SessionLog", "is_recorded"]
+
+# Ends that somebody meant: such a client starts anew (Socket.IO, "connection state recovery").
+UNRECOVERABLE = frozenset({"parse error", "client namespace disconnect", "server namespace disconnect"})
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A socket that may come back. The rest are positions of the log: when it first connected, of the last event
+    that was sent to it, and when it left.
+    """
+
+    sid: str
+    pid: str
+    rooms: frozenset[str]
+    data: Any
+    since: int = 0
+    last: int = 0
+    left: int = 0
+
+
+class Restored(NamedTuple):
+    """A socket that does come back, with what was sent to its rooms meanwhile."""
+
+    saved: Saved
+    missed: list[Encoded]
+
+
+class _Entry(NamedTuple):
+    position: int
+    when: float
+    rooms: tuple[str, ...] | None
+    except_rooms: tuple[str, ...]
+    encoded: Encoded
+
+
+class SessionLog:
+    """One namespace's. `now` tells monotonic seconds; positions count up from 1 and are never used twice."""
+
+    def __init__(self, recovery: Recovery, now: Callable[[], float]) -> None:
+        self._recovery = recovery
+        self._now = now
+        self._epoch = os.urandom(6).hex()  # an offset of another life of this process means nothing here
+        self._entries: deque[_Entry] = deque()
+        self._sessions: dict[str, tuple[float, Saved]] = {}
+        self.position = 0
+        self._trimmed = 0  # the newest position that the log no longer has
+
+    def record(self, parser: PacketCodec, packet: Packet, encoded: Encoded | None, target: Target) -> Encoded:
+        """Keep an event, which gets its offset as a last argument: the frames to send."""
+        self.position += 1
+        if encoded is None:
+            encoded = parser.encode(packet, target.compress)
+        encoded = parser.with_offset(packet, encoded, f"{self._epoch}-{self.position}")
+        self._entries.append(_Entry(self.position, self._now(), target.rooms, target.except_rooms, encoded))
+        self._trim()
+        return encoded
+
+    def save(self, saved: Saved) -> None:
+        """A socket has gone, and may be back within the window."""
+        self._forget_old()
+        self._sessions[saved.pid] = (self._now() + self._recovery.window, saved)
+
+    def take(self, pid: str, offset: str | None) -> Restored | None:
+        """A socket is back: what it missed. None if that is not wholly known, or nobody had this pid.
+
+        Whatever the answer, the session is gone from here: it is restored once, or never.
+        """
+        until, saved = self._sessions.pop(pid, (0.0, None))
+        if saved is None or until < self._now():
+            return None
+        position = saved.since if offset is None else self._position_of(offset)
+        if position is None or not saved.since <= position <= self.position:
+            return None
+        if position >= saved.last:
+            position = max(position, saved.left)  # it had all that was sent: what others got meanwhile is no gap
+        if position < self._trimmed:
+            return None
+        missed = (entry for entry in self._entries if entry.position > position)
+        return Restored(saved, [entry.encoded for entry in missed if _concerns(entry, saved.rooms)])
+
+    def _position_of(self, offset: str) -> int | None:
+        epoch, _, digits = offset.partition("-")
+        if epoch != self._epoch or not digits.isascii() or not digits.isdigit() or len(digits) > 16:
+            return None
+        return int(digits)
+
+    def _trim(self) -> None:
+        oldest = self._now() - self._recovery.window
+        entries = self._entries
+        while entries and (entries[0].when < oldest or len(entries) > self._recovery.packets):
+            self._trimmed = entries.popleft().position
+
+    def _forget_old(self) -> None:
+        # In the order of saving, which is that of ending: all windows are equally long.
+        now = self._now()
+        for pid, (until, _) in list(self._sessions.items()):
+            if until >= now:
+                break
+            del self._sessions[pid]
+
+
+def is_recorded(packet: Packet, target: Target) -> bool:
+    """Whether an event is kept: not what may be lost anyway, and not a question, whose time is short."""
+    return packet.type == PacketType.EVENT and packet.id is None and not target.volatile
+
+
+def _concerns(entry: _Entry, rooms: frozenset[str]) -> bool:
+    if entry.rooms is not None and rooms.isdisjoint(entry.rooms):
+        return False
+    return rooms.isdisjoint(entry.except_rooms)

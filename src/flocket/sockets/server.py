@@ -1,0 +1,309 @@
+"""The namespaces of one process and what they share: options, registry of "/", tasks, the engine's sessions.
+
+Knows no network and no clock: serving/server.py puts it behind a port, and is what users call Server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import re
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from threading import get_ident
+from typing import Any, Generic, TypeVar, overload
+
+from flocket.engine.contracts import Handler
+from flocket.engine.engine import Engine
+from flocket.engine.session import Session
+from flocket.engine.sid import make_sid, make_tag
+from flocket.errors import AckTimeout, ConfigError, NotRunning
+from flocket.observe import Counters
+from flocket.options import EngineOptions, Limits, Recovery
+from flocket.sockets.adapter import Adapter
+from flocket.sockets.client import Client
+from flocket.sockets.contracts import LoopRuntime, Parser
+from flocket.sockets.events import Events
+from flocket.sockets.generics import T
+from flocket.sockets.namespace import Namespace, ParentNamespace
+from flocket.sockets.parsers import choose_parser
+from flocket.sockets.receives import Receives
+from flocket.sockets.sends import BroadcastOperator, Sends
+
+__all__ = ["AdapterFactory", "Server", "ServerOptions"]
+
+log = logging.getLogger("flocket")
+
+R = TypeVar("R")
+N = TypeVar("N", bound=Namespace[Any])
+AdapterFactory = Callable[[Namespace[Any]], Adapter]
+NamespaceTest = Callable[[str, dict[str, Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """What concerns sockets; the engine's options are in `engine`. Times are seconds."""
+
+    engine: EngineOptions
+    connect_timeout: float = 45.0
+    ack_timeout: float = 10.0
+    cleanup_empty_child_namespaces: bool = True
+    parser: str | Parser = "json"
+    data: Callable[[], Any] = field(default=dict)
+    recovery: Recovery | None = None
+
+
+class Server(Sends, Receives, Generic[T]):
+    """All of `io` but serving. `io` itself stands for `io.of("/")`."""
+
+    def __init__(self, options: ServerOptions, runtime: LoopRuntime) -> None:
+        self.counters = Counters()
+        self._options = options
+        self._runtime = runtime
+        self._limits: Limits = options.engine.limits
+        self._connect_timeout = options.connect_timeout
+        self._ack_timeout = options.ack_timeout
+        self._make_data = options.data
+        self._recovery = options.recovery
+        self._parser = choose_parser(options.parser, self._limits)
+        self._tag = ""  # made when the server starts: never at import, or every fork would have the same
+        self._engine = Engine(options.engine, runtime, self._on_session, self._make_sid, self.counters)
+        self._deadlines = self._engine.deadlines
+        self._adapter: Any = Adapter
+        self._adapter_chosen = False
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._namespaces: dict[str, Namespace[T]] = {}
+        self._parents: list[ParentNamespace[T]] = []
+        self._adapters_ready: dict[str, asyncio.Task[None]] = {}
+        self._running = False
+        self._root: Namespace[T] = Namespace(self, "/")
+        self._namespaces["/"] = self._root
+
+    # -- namespaces -----------------------------------------------------------------------------------------
+
+    @overload
+    def of(self, name: str | re.Pattern[str] | NamespaceTest) -> Namespace[T]: ...
+
+    @overload
+    def of(self, name: str | re.Pattern[str] | NamespaceTest, cls: type[N]) -> N: ...
+
+    def of(self, name: str | re.Pattern[str] | NamespaceTest, cls: type[Any] | None = None) -> Any:
+        """The namespace of that name, made if need be; for a pattern or a callable `(name, auth)` a dynamic one.
+
+        `cls` is a Namespace subclass whose marked methods are the handlers.
+        """
+        if not isinstance(name, str):
+            return self._dynamic(name, cls)
+        if not name.startswith("/"):
+            name = "/" + name
+        nsp = self._namespaces.get(name)
+        if nsp is None:
+            parent = self._parent_by_pattern(name)
+            nsp = parent.child(name) if parent is not None else self._make(name, cls or Namespace)
+        elif cls is not None and not isinstance(nsp, cls):
+            raise ConfigError(
+                f"{name} exists already, and is no {cls.__name__}: name the class where it is made first"
+            )
+        return nsp
+
+    def _make(self, name: str, cls: type[Namespace[T]]) -> Namespace[T]:
+        nsp = cls(self, name)
+        self._namespace_made(nsp)
+        return nsp
+
+    def _dynamic(
+        self, test: re.Pattern[str] | NamespaceTest, cls: type[Namespace[T]] | None
+    ) -> ParentNamespace[T]:
+        if not isinstance(test, re.Pattern) and not callable(test):
+            raise ConfigError(f"a namespace is a string, a pattern or a callable, not {test!r:.80}")
+        parent: ParentNamespace[T] = ParentNamespace(
+            self,
+            f"/_{len(self._parents)}",
+            test,
+            self._options.cleanup_empty_child_namespaces,
+            cls or Namespace,
+        )
+        self._parents.append(parent)
+        return parent
+
+    def _parent_by_pattern(self, name: str) -> ParentNamespace[T] | None:
+        return next((parent for parent in self._parents if parent.matches(name)), None)
+
+    async def _find_namespace(self, name: str, auth: dict[str, Any]) -> Namespace[T] | None:
+        nsp = self._namespaces.get(name)
+        if nsp is None:
+            for parent in self._parents:
+                if parent.matches(name) or await self._await_if_needed(parent.allows(name, auth)):
+                    nsp = parent.child(name)
+                    break
+            else:
+                return None
+        ready = self._adapters_ready.get(name)
+        if ready is not None:
+            await asyncio.shield(ready)
+        return nsp
+
+    def _namespace_made(self, nsp: Namespace[T]) -> None:
+        self._namespaces[nsp.name] = nsp
+        if self._running:
+            ready = self._adapters_ready[nsp.name] = self.create_task(nsp.adapter.init())
+            ready.add_done_callback(lambda _: self._adapters_ready.pop(nsp.name, None))
+        for handler in self._root._events.life["new_namespace"]:
+            self._call_watcher(handler.function, (nsp,))
+
+    def _namespace_gone(self, nsp: Namespace[T]) -> None:
+        self._namespaces.pop(nsp.name, None)
+        self.create_task(nsp.adapter.close())
+
+    # -- io stands for "/" ----------------------------------------------------------------------------------
+
+    @property
+    def _operator(self) -> BroadcastOperator:
+        return self._root._operator
+
+    @property
+    def _registry(self) -> Events:
+        return self._root._events
+
+    @property
+    def sockets(self) -> dict[str, Any]:
+        return self._root.sockets
+
+    @property
+    def rooms(self) -> dict[str, set[str]]:
+        return self._root.rooms
+
+    def server_side_emit(self, event: str, *args: Any) -> Any:
+        """Tell the other nodes; heard by `on_server_side`."""
+        return self._root.server_side_emit(event, *args)
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> Any:
+        """Ask the other nodes; one answer of each."""
+        return await self._root.server_side_emit_with_ack(event, *args)
+
+    # -- adapter ----------------------------------------------------------------------------------------------
+
+    def adapter(self, factory: Any) -> None:
+        """Join other nodes: an Adapter class, or an object that makes one for a namespace when called with it."""
+        if self._running:
+            raise ConfigError("io.adapter(...) comes before the server starts")
+        if not callable(factory):
+            raise ConfigError(f"an adapter is a class or a factory, not {factory!r:.80}")
+        self._adapter_chosen = True
+        self._use_adapter(factory)
+
+    def _use_adapter(self, factory: AdapterFactory) -> None:
+        self._adapter = factory
+        for nsp in [*self._namespaces.values(), *self._parents]:
+            listeners = nsp.adapter._listeners  # registered before the server knew its adapter
+            nsp.adapter = self._make_adapter(nsp)
+            nsp.adapter._listeners.update(listeners)
+
+    def _make_adapter(self, nsp: Namespace[Any]) -> Adapter:
+        return self._adapter(nsp)  # type: ignore[no-any-return]  # a class or a factory
+
+    # -- life -------------------------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        """Begin, within the running loop, which the runtime is bound to by now."""
+        self._tag = self._tag or make_tag(os.urandom)
+        start = getattr(self._adapter, "start", None)
+        if start is not None:
+            await start()
+        self._running = True
+        for nsp in list(self._namespaces.values()):
+            await nsp.adapter.init()
+
+    async def _stop(self) -> None:
+        """End all: clients are told, tasks cancelled, adapters closed."""
+        self._running = False
+        for nsp in list(self._namespaces.values()):
+            for socket in list(nsp.sockets.values()):
+                socket._on_close("server shutting down")
+        self._engine.close()
+        for nsp in list(self._namespaces.values()):
+            await nsp.adapter.close()
+        aclose = getattr(self._adapter, "aclose", None)
+        if aclose is not None:
+            await aclose()
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _on_session(self, session: Session) -> Handler:
+        client = Client(self, session)
+        session.handler = client
+        client.start()
+        return client
+
+    def _make_sid(self) -> str:
+        return make_sid(self._tag, os.urandom)
+
+    # -- loop and threads -------------------------------------------------------------------------------------
+
+    def _elsewhere(self) -> bool:
+        """Whether the caller is in another thread than the loop. Raises NotRunning when there is no loop."""
+        thread = self._runtime.thread
+        if get_ident() == thread:
+            return False
+        if not thread:
+            raise NotRunning("the server is not running; from outside a cluster, use flocket.Emitter")
+        return True
+
+    def create_task(self, coroutine: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
+        """Run a coroutine beside; its error is logged, and it is cancelled when the server closes."""
+        return self._own_task(coroutine, self._tasks)
+
+    def _own_task(self, coroutine: Coroutine[Any, Any, R], owner: set[asyncio.Task[Any]]) -> asyncio.Task[R]:
+        if self._elsewhere():
+            coroutine.close()
+            raise NotRunning("create_task belongs to the loop's thread; from another one, use io.from_thread")
+        task = self._runtime.create_task(coroutine)
+        owner.add(task)
+
+        def ended(task: asyncio.Task[Any]) -> None:
+            owner.discard(task)
+            if not task.cancelled() and task.exception() is not None:
+                self.counters.handler_errors += 1
+                log.error("a background task failed", exc_info=task.exception())
+
+        task.add_done_callback(ended)
+        return task
+
+    def _drive(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine of ours that calls the user's functions."""
+        self.create_task(coroutine)
+
+    async def _await_if_needed(self, value: Any) -> Any:
+        return await value if inspect.isawaitable(value) else value
+
+    def _call_watcher(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
+        """Call one of the user's observers: plain or async, its error logged."""
+        try:
+            result = function(*args)
+        except Exception:
+            self.counters.handler_errors += 1
+            log.exception("an observer failed")
+            return
+        if inspect.isawaitable(result):
+            self.create_task(self._await_if_needed(result))
+
+    async def _within(self, seconds: float, done: asyncio.Event, values: list[Any]) -> None:
+        """Wait for `done`. Raises AckTimeout with the values that came, in the wheel's time."""
+        late = False
+
+        def too_late() -> None:
+            nonlocal late
+            late = not done.is_set()
+            done.set()
+
+        deadline = self._deadlines.after(seconds, too_late)
+        try:
+            await done.wait()
+        finally:
+            self._deadlines.cancel(deadline)
+        if late:
+            raise AckTimeout(f"not every acknowledgement came within {seconds:g} s", list(values))

@@ -1,0 +1,66 @@
+"""`flocket run`: finds what it is to serve, and says in one line what is not there."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+
+from flocket.cli import main
+from flocket.cli.run import load
+from flocket.errors import ConfigError
+
+numbers = itertools.count()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory, from which modules are imported."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return tmp_path
+
+
+@pytest.fixture
+def module(here: Path) -> str:
+    """A module in it whose name no other test has imported."""
+    name = f"a_module_{next(numbers)}"
+    (here / f"{name}.py").write_text("io = 1\nclass site:\n    io = 42\n")
+    return name
+
+
+def test_an_object_of_a_module_in_this_folder_is_found(module: str) -> None:
+    assert load(f"{module}:io") == 1
+    assert load(f"{module}:site.io") == 42
+
+
+def test_an_object_of_a_package_is_found(here: Path) -> None:
+    (here / "a_package").mkdir()
+    (here / "a_package" / "web.py").write_text("io = 'here'\n")
+    assert load("a_package.web:io") == "here"
+
+
+@pytest.mark.parametrize("target", ["", "MODULE", ":io", "MODULE:", "MODULE:nothing", "no_module:io",
+                                    "MODULE.sub:io", "MODULE:site.nothing"])
+def test_what_is_not_there_is_said_in_one_line(
+    module: str, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = target.replace("MODULE", module)
+    with pytest.raises(ConfigError) as raised:
+        load(target)
+    assert "\n" not in str(raised.value)
+    assert main(["run", target]) == 2
+    assert capsys.readouterr().err == f"flocket: {raised.value}\n"
+
+
+def test_a_module_that_misses_one_of_its_own_shows_where(here: Path) -> None:
+    (here / "needy.py").write_text("import a_thing_that_is_not_installed\n")
+    with pytest.raises(ModuleNotFoundError, match="a_thing_that_is_not_installed"):
+        load("needy:io")
+
+
+def test_what_cannot_be_served_is_refused(module: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", f"{module}:io"]) == 2
+    assert "neither a Server nor an ASGI application" in capsys.readouterr().err

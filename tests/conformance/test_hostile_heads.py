@@ -1,0 +1,154 @@
+"""HTTP heads against the rules: two readers that might disagree, lines that never end, upgrades that are none."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import pytest
+from tests.conformance.test_attacks import unharmed
+from tests.support.peer import Poller, target
+from tests.support.raw import Closed, Connection
+from tests.support.servers import Pool
+from tests.support.websocket import HANDSHAKE
+
+OPEN = target("polling")
+
+
+def answers(connection: Connection) -> list[int]:
+    """The statuses of everything that the server answers until it ends the connection."""
+    rest = connection.ends()
+    return [int(line.split(b" ")[1]) for line in rest.split(b"\r\n") if line.startswith(b"HTTP/1.1 ")]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length: -1\r\n",
+        "Content-Length: 5x\r\n",
+        "Content-Length: 0x5\r\n",
+        "Content-Length : 5\r\n",
+        "Transfer-Encoding: xchunked\r\n",
+        "Transfer-Encoding: chunked, identity\r\n",
+    ],
+)
+def test_a_body_of_unclear_length_is_refused(servers: Pool, lines: str) -> None:
+    server = servers.start()
+    poller = Poller(server.port)
+    with unharmed(server), Connection(server.port) as connection:
+        smuggled = f"GET {OPEN} HTTP/1.1\r\nHost: a\r\n\r\n"
+        connection.send(f"POST {poller.target()} HTTP/1.1\r\nHost: a\r\n{lines}\r\n{smuggled}".encode())
+        found = answers(connection)
+        assert found in ([400], []), found
+
+
+def test_a_body_behind_an_upgrade_is_no_request(servers: Pool) -> None:
+    server = servers.start()
+    with unharmed(server), Connection(server.port) as connection:
+        smuggled = f"GET {OPEN} HTTP/1.1\r\nHost: a\r\n\r\n".encode()
+        connection.request("GET", target("websocket"), {**HANDSHAKE, "Content-Length": str(len(smuggled))}, smuggled)
+        connection.socket.settimeout(1)
+        try:
+            rest = connection.ends()
+        except TimeoutError:
+            rest = connection.buffer
+        assert rest.count(b"HTTP/1.1 ") <= 1
+        assert rest.count(b'"sid"') <= 1
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"Sec-WebSocket-Version": "12"},
+        {"Sec-WebSocket-Version": "x"},
+        {"Sec-WebSocket-Key": "short"},
+        {"Sec-WebSocket-Key": ""},
+        {"Upgrade": "websocket, h2c"},
+        {"Upgrade": "WebSocket"},
+        {"Upgrade": "tcp"},
+        {"Upgrade": ", ,"},
+        {"Connection": "keep-alive, Upgrade"},
+        {"Connection": "close"},
+        {"Sec-WebSocket-Protocol": "\xff\xfe"},
+        {"Sec-WebSocket-Protocol": ",,,"},
+        pytest.param({"Sec-WebSocket-Extensions": 'x; a="' + "\\c" * 5000}, marks=pytest.mark.fast_face),
+        {"Sec-WebSocket-Extensions": "permessage-deflate; server_max_window_bits=99"},
+        {"Sec-WebSocket-Extensions": "permessage-deflate; " * 300},
+        {"X": "y" * 8000},
+    ],
+    ids=list("abcdefghijklmnop"),
+)
+def test_an_odd_upgrade_gets_an_answer_soon(servers: Pool, changed: dict[str, str]) -> None:
+    server = servers.start(per_message_deflate=True)
+    with unharmed(server), Connection(server.port) as connection:
+        started = time.monotonic()
+        connection.request("GET", target("websocket"), {**HANDSHAKE, **changed})
+        with suppress(Closed):
+            assert connection.response().status in (101, 400, 403, 426)
+        assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"\r\n\r\n",
+        b"GET\r\n\r\n",
+        b"\x16\x03\x01\x00\xa5",
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"A" * 100,
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    ],
+)
+def test_what_is_no_http_ends_the_connection_only(servers: Pool, head: bytes) -> None:
+    server = servers.start()
+    with unharmed(server), Connection(server.port) as connection:
+        connection.send(head + b"\x00\x00\r\n\r\n")
+        assert set(answers(connection)) <= {400, 404, 505}
+
+
+def test_a_path_with_line_ends_reaches_no_header(servers: Pool) -> None:
+    server = servers.start()
+    with unharmed(server), Connection(server.port) as connection:
+        connection.request("GET", "/socket.io/?EIO=4&transport=polling&x=%0d%0aSet-Cookie:%20a=b")
+        assert connection.response().header("set-cookie") is None
+
+
+@pytest.mark.fast_face
+def test_a_head_that_is_too_large_is_refused(servers: Pool) -> None:
+    server = servers.start()
+    with unharmed(server), Connection(server.port) as connection:
+        connection.request("GET", OPEN, {"X": "y" * 17_000})
+        assert connection.response().status == 431
+
+
+@pytest.mark.fast_face
+def test_a_head_with_too_many_lines_is_refused(servers: Pool) -> None:
+    server = servers.start()
+    with unharmed(server), Connection(server.port) as connection:
+        connection.request("GET", OPEN, {f"X-{number}": "y" for number in range(120)})
+        assert connection.response().status == 431
+
+
+@pytest.mark.fast_face
+def test_a_head_that_does_not_come_is_given_up(servers: Pool) -> None:
+    server = servers.start(limits={"header_time": 0.4})
+    for beginning in (b"", b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nX: "):
+        with Connection(server.port) as connection:
+            started = time.monotonic()
+            connection.send(beginning)
+            found = answers(connection)
+            assert found in ([408], [] if not beginning else [408])
+            assert 0.3 < time.monotonic() - started < 1.2
+
+
+@pytest.mark.ours
+def test_a_body_that_stops_is_given_up(servers: Pool) -> None:
+    server = servers.start(limits={"body_idle": 0.4})
+    poller = Poller(server.port)
+    with Connection(server.port) as connection:
+        started = time.monotonic()
+        connection.request("POST", poller.target(), {"Content-Length": "1000"}, b"4")
+        assert connection.response().status == 408
+        assert 0.3 < time.monotonic() - started < 1.2

@@ -1,0 +1,162 @@
+"""Every command and every program of the README, run as a reader would run them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.programs import ROOT, Program, flocket, free_port, running
+
+from flocket.cli import main
+
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+PACKAGES = Path(os.environ.get("FLOCKET_NODE_MODULES") or ROOT / "tests" / "node" / "node_modules")
+COMMANDS = [line.partition("#")[0].strip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
+
+
+def program(kind: str) -> str:
+    found: list[str] = [text for language, text in BLOCKS if language == kind]
+    assert len(found) == 1, f"the README has one {kind} program"
+    return found[0]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A reader's folder: the first program as app.py, and npm's packages."""
+    (tmp_path / "app.py").write_text(program("python"))
+    (tmp_path / "node_modules").symlink_to(PACKAGES)
+    return tmp_path
+
+
+def talk(port: int, folder: Path) -> None:
+    """Run the README's client against what serves its program."""
+    (folder / "client.mjs").write_text(program("js").replace("3000", str(port)) + "\nsocket.close();\n")
+    said = subprocess.run(["node", "client.mjs"], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    assert (said.stdout, said.stderr) == ("told the others\n", "")
+
+
+@contextlib.contextmanager
+def served(command: list[str], port: int, folder: Path) -> Iterator[Program]:
+    """Run a server, and end it as an operator would."""
+    with running(command, port, folder) as program:
+        yield program
+        assert program.end()[0] == 0, program.printed()
+        assert "Traceback" not in program.printed()
+
+
+def test_the_two_commands_are_make_run_and_make_test() -> None:
+    assert COMMANDS[:2] == ["make run", "make test"]
+    # It is `make test` that runs this, so here it is only read: that it would lint, check types, and test.
+    planned = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "tools/test.sh" in planned
+    steps = (ROOT / "tools" / "test.sh").read_text()
+    assert all(step in steps for step in ("ruff", "mypy", "pytest"))
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Path:
+    """An environment as tools/venv.sh leaves it, so that nothing is installed: that is how these tests came here."""
+    (tmp_path / "bin").mkdir()
+    for name, command in (("python", [sys.executable]), ("flocket", flocket())):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    facts = subprocess.check_output(["sh", "-c", "cksum <pyproject.toml"], cwd=ROOT)
+    (tmp_path / ".installed-run").write_bytes(facts)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "number", "status"),
+    [
+        (["sh", "tools/run.sh"], signal.SIGINT, 0),
+        (["sh", "tools/run.sh"], signal.SIGTERM, 0),
+        # make passes the signal on, waits, and then ends by it, as make always does; it reports no failure.
+        (["make", "run"], signal.SIGTERM, -signal.SIGTERM),
+    ],
+)
+def test_make_run_serves_the_chat_until_a_signal(
+    command: list[str], number: signal.Signals, status: int, environment: Path
+) -> None:
+    port = free_port()
+    with running(command, port, PORT=str(port), VENV=str(environment)) as program:
+        assert b"flocket chat" in urllib.request.urlopen(program.url, timeout=10).read()
+        assert f"http://127.0.0.1:{port}/" in program.printed()
+        ended, seconds = program.end(number)
+        assert (ended, seconds < 2) == (status, True), program.printed()
+        assert "***" not in program.printed()
+        assert "Traceback" not in program.printed()
+
+
+def run_flocket_run(folder: Path, words: list[str]) -> None:
+    port = free_port()
+    command = [word if word != "3000" else str(port) for word in words]
+    command += [] if "--port" in command else ["--port", str(port)]
+    with served(flocket(*command[1:]), port, folder):
+        talk(port, folder)
+
+
+def run_uvicorn(folder: Path, words: list[str]) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", *(word if word != "3000" else str(port) for word in words)]
+    with running(command, port, folder) as program:
+        talk(port, folder)
+        program.end()
+
+
+def run_config(folder: Path, words: list[str]) -> None:
+    assert words[-2:] == [">", "nginx.conf"]
+    assert main(words[1:-2]) == 0  # tests/cli/test_config.py runs what is printed
+
+
+def run_pip(folder: Path, words: list[str]) -> None:
+    assert words == ["pip", "install", "."]
+    built = subprocess.run([sys.executable, "-m", "pip", "install", "--dry-run", "--no-deps", "-q", str(ROOT)],
+                           cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert built.returncode == 0, built.stderr
+
+
+HOW: dict[str, Callable[[Path, list[str]], None]] = {
+    "flocket run": run_flocket_run,
+    "flocket config": run_config,
+    "uvicorn app:io": run_uvicorn,
+    "pip install": run_pip,
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS[2:])
+def test_each_other_command_does_what_it_says(command: str, folder: Path) -> None:
+    words = shlex.split(command)
+    HOW[" ".join(words[:2])](folder, words)
+
+
+def test_the_first_program_has_ten_lines_of_code() -> None:
+    lines = [line for line in program("python").splitlines() if line.strip() and not line.startswith("#")]
+    assert len(lines) == 9
+
+
+def test_what_the_readme_links_to_is_there() -> None:
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
+    assert links
+    for link in links:
+        assert (ROOT / link).exists(), link
+
+
+def test_what_the_architecture_names_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    drawing = text[text.index("```text") : text.index("```", text.index("```text") + 3)]
+    here = {file.name for file in (ROOT / "src" / "flocket").rglob("*.py")}
+    named = set(re.findall(r"\b(\w+\.py)\b", drawing))
+    assert len(named) > 50
+    assert named <= here
+    folders = re.findall(r"^\d (\w+)/", drawing, re.MULTILINE)
+    assert folders == ["codec", "engine", "sockets", "adapters", "cluster", "serving"]
