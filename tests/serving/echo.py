@@ -19,6 +19,7 @@ from typing import Any
 
 import uvicorn
 import uvloop
+from tests.serving.peer import until
 
 from flocket.codec.frames import Frame
 from flocket.engine.contracts import Exchange, Transport, Upgrade
@@ -140,8 +141,7 @@ class EchoServer:
     async def __aenter__(self) -> EchoServer:
         self.socket.listen(1024)
         self._task = asyncio.create_task(self.server._serve([self.socket]))
-        while not self.server.started:
-            await asyncio.sleep(0.005)
+        await until(lambda: self.server.started)
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+from tests.serving.echo import EchoServer, run
+from tests.serving.peer import ACCEPT, Peer, head, masked, until, upgrade_head
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flocket.options import EngineOptions, Limits
 from flocket.serving.fast import check_seam
-from tests.serving.echo import EchoServer, run
-from tests.serving.peer import ACCEPT, Peer, head, masked, until, upgrade_head
 
 uvloops = False
 
@@ -157,7 +157,8 @@ def test_pipelined_requests_are_answered_in_order_whoever_serves_them() -> None:
         peer = await Peer.connect(server.port)
         peer.send(
             head("/echo/late"), head("/echo/2"), head("/other"), head("/echo/4"),
-            head("/echo/", "Content-Length: 1", method="POST"), b"5", head("/other"), head("/echo/late"), head("/echo/8"),
+            head("/echo/", "Content-Length: 1", method="POST"), b"5", head("/other"), head("/echo/late"),
+            head("/echo/8"),
         )  # fmt: skip
         await until(lambda: len(server.engine.exchanges) == 1)
         server.engine.exchanges[0].respond(200, [], b"1")
@@ -186,7 +187,9 @@ def test_pipelining_has_a_bound() -> None:
     served(scenario)
 
 
-@pytest.mark.parametrize(("version", "line"), [("1.0", "X: y"), ("1.0", "Connection: keep-alive"), ("1.1", "Connection: close")])
+@pytest.mark.parametrize(
+    ("version", "line"), [("1.0", "X: y"), ("1.0", "Connection: keep-alive"), ("1.1", "Connection: close")]
+)
 def test_a_connection_that_is_not_kept_alive_ends_behind_its_answer(version: str, line: str) -> None:
     async def scenario(server: EchoServer) -> None:
         peer = await Peer.connect(server.port)

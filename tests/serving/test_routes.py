@@ -6,10 +6,10 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Mount, Route, Router
+from tests.serving.echo import EchoApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from flocket.serving.routes import find, routes_of
-from tests.serving.echo import EchoApp
 
 
 def test_a_server_that_is_the_application() -> None:

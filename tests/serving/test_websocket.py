@@ -9,11 +9,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from tests.serving.echo import EchoServer, run
+from tests.serving.peer import Peer, masked, until, upgrade_head
 
 from flocket.codec.frames import Frame
 from flocket.options import EngineOptions, Limits
-from tests.serving.echo import EchoServer, run
-from tests.serving.peer import Peer, masked, until, upgrade_head
 
 FIN = 0x80
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -221,7 +221,9 @@ def test_pings_are_answered_with_their_payload_in_order() -> None:
 # -- closing ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x03\xe8", b"\x03\xe9bye", b"\x03\xf6", b"\x0b\xb8", b"\x13\x87" + b"r" * 123])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x03\xe8", b"\x03\xe9bye", b"\x03\xf6", b"\x0b\xb8", b"\x13\x87" + b"r" * 123]
+)
 def test_a_close_is_answered_with_its_code_and_an_empty_one_empty(payload: bytes) -> None:
     async def scenario(server: EchoServer) -> None:
         peer = await Peer.websocket(server.port)

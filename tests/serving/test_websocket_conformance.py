@@ -12,7 +12,6 @@ from typing import Any
 
 import kosoku
 import pytest
-
 from tests.serving.echo import echo_process
 
 LARGE = ["--max-payload", "20000000", "--fragments", "100000"]
@@ -22,6 +21,7 @@ COMPRESSION = [f"12.{data}.{size}" for data in range(1, 6) for size in (1, 4, 11
 OFFERS = [f"13.{offer}.{size}" for offer in range(1, 8) for size in (1, 4, 11)]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # its cases leave files open
 @pytest.mark.parametrize(
     ("cases", "number", "options"),
     [

@@ -115,7 +115,8 @@ class HttpProtocol(HttpToolsProtocol):
         exchange, upgrade = self._exchange, self._upgrade
         self._exchange = self._upgrade = None
         if isinstance(self.cycle, HttpExchange):
-            self.cycle = None  # uvicorn would set an event that ours have not
+            # As in uvicorn; it would set an event that ours have not.
+            self.cycle = None  # type: ignore[assignment]
         self.pipeline.clear()
         super().connection_lost(exc)
         if exchange is not None:
@@ -353,6 +354,11 @@ class HttpProtocol(HttpToolsProtocol):
     def _in_body(self) -> bool:
         return isinstance(self.cycle, HttpExchange) and self.cycle.waits_for_body
 
+    def _half_read(self) -> HttpExchange | None:
+        """The request that is being served while its body still comes."""
+        exchange, newest = self._exchange, cast(object, self.cycle)
+        return exchange if exchange is newest and exchange is not None and exchange.waits_for_body else None
+
     def _head_is_too_large(self) -> bool:
         if self._received <= self._limits.header_bytes:
             return False  # all that came since it began is less: no need to count
@@ -366,7 +372,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(431, "Request Header Fields Too Large")
             elif self._timer is None:
                 self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
-        elif self._exchange is not None and self._exchange is self.cycle and self._exchange.waits_for_body:
+        elif self._half_read() is not None:
             self._restart_timer(self._limits.body_idle, self._on_late)
         elif self._timer is None and self.timeout_keep_alive_task is None and self._is_idle():
             # Only line breaks came, which the parser skips: they must not keep a connection for ever.
@@ -387,10 +393,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._count_refusal()
         self._stop_timer()
         self._refusal = (status, text)
-        exchange = self._exchange
-        if exchange is not None and exchange is self.cycle and exchange.waits_for_body:
+        half_read = self._half_read()
+        if half_read is not None:  # it is this very request that went wrong
             self._exchange = None
-            exchange.gone()  # it is this very request that went wrong
+            half_read.gone()
         if self._is_idle():
             self._say_refusal()
         else:
