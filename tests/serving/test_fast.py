@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
@@ -524,6 +526,28 @@ def test_a_reset_at_any_stage_leaves_no_trace() -> None:
         peer.close()
 
     served(scenario, ws="websockets-sansio")
+
+
+@pytest.mark.parametrize("last", [b"", upgrade_head(), b"rubbish\r\n\r\n", upgrade_head("/echo/refused")])
+def test_a_connection_that_has_ended_is_freed_without_the_garbage_collector(last: bytes) -> None:
+    async def scenario(server: EchoServer) -> None:
+        gc.disable()
+        try:
+            peer = await Peer.connect(server.port)
+            peer.send(head("/echo/"))
+            await peer.answer()
+            connections = [weakref.ref(c) for c in server.server.server_state.connections]
+            peer.send(last)
+            if last:
+                await peer.answer()
+            if last == upgrade_head():
+                await until(lambda: connections[0]() is None)  # a WebSocket has left its HTTP behind
+            peer.close()
+            await until(lambda: connections[0]() is None)
+        finally:
+            gc.enable()
+
+    served(scenario)
 
 
 def test_a_stopping_server_lets_go_of_what_waits() -> None:

@@ -103,6 +103,7 @@ class HttpProtocol(HttpToolsProtocol):
             if not self._over and self._refusal is None:
                 self._on_bad_http()
         if self._over:
+            self._let_go()
             return
         if self._in_head and not in_head and (in_body or messages != self._messages):
             self._received = 0  # it began somewhere behind another request: counted from the next bytes on
@@ -114,9 +115,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         exchange, upgrade = self._exchange, self._upgrade
         self._exchange = self._upgrade = None
-        if isinstance(self.cycle, HttpExchange):
-            # As in uvicorn; it would set an event that ours have not.
-            self.cycle = None  # type: ignore[assignment]
+        self._let_go()  # or uvicorn would set an event that our exchanges have not
         self.pipeline.clear()
         super().connection_lost(exc)
         if exchange is not None:
@@ -299,6 +298,7 @@ class HttpProtocol(HttpToolsProtocol):
             # The engine decided after the client had left: it hears that as of any other WebSocket.
             self.loop.call_soon(websocket.connection_lost, None)
         else:
+            self._let_go()
             websocket.writable = not self.flow.write_paused
             self.transport.set_protocol(websocket)
             self.flow.resume_reading()
@@ -422,6 +422,12 @@ class HttpProtocol(HttpToolsProtocol):
         self.pipeline.clear()
         self.connections.discard(self)
         linger(self.transport, self._ours, LAST_WORD_TIME)
+
+    def _let_go(self) -> None:
+        """Nothing is parsed or answered here any more: break the circles that the garbage collector would have to."""
+        if isinstance(self.cycle, HttpExchange):
+            self.cycle = None  # type: ignore[assignment]  # as it is in uvicorn before the first request
+        self.parser = None  # type: ignore[assignment]  # as in uvicorn's connection_lost
 
     def _restart_timer(self, seconds: float, callback: Any) -> None:
         self._stop_timer()
