@@ -69,9 +69,7 @@ class Endpoint:
         endpoint = cls._from_options(options, pool.connection_class, shown)
         if manager is None:
             return endpoint
-        return replace(
-            endpoint, sentinel=manager, service=pool.service_name, shown=f"sentinel's {pool.service_name}"
-        )
+        return replace(endpoint, sentinel=manager, service=pool.service_name, shown=f"sentinel's {pool.service_name}")
 
     @classmethod
     def _of_cluster(cls, client: Any) -> Endpoint:
@@ -168,9 +166,7 @@ class Endpoint:
 def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | None:
     from redis.asyncio.connection import SSLConnection
 
-    if not (isinstance(connection, type) and issubclass(connection, SSLConnection)) and not options.get(
-        "ssl"
-    ):
+    if not (isinstance(connection, type) and issubclass(connection, SSLConnection)) and not options.get("ssl"):
         return None
     kept = {key: value for key, value in options.items() if key.startswith("ssl_")}
     host = options.get("host") or "localhost"
@@ -180,4 +176,6 @@ def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | N
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     return " ".join(str(error).split()) or type(error).__name__
