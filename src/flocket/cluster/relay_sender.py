@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from flocket.adapters.buses.mesh import Mesh, Peer
+from flocket.cluster.neighbours import Neighbour, Neighbours
 from flocket.cluster.relay_words import (
     BINARY,
     BODY,
@@ -43,9 +43,9 @@ class Forwarded:
 
     def __init__(
         self,
-        mesh: Mesh,
+        mesh: Neighbours,
         engine: Engine,
-        peer: Peer,
+        peer: Neighbour,
         number: int,
         asked: Exchange | Upgrade,
         upgrade: bool,

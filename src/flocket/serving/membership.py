@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from flocket.adapters.bus import NodeIdentity
 from flocket.adapters.cluster import ClusterAdapter
+from flocket.cluster.far import FarMesh, Lines
+from flocket.cluster.relay import Relay, RelayEngine
 from flocket.cluster.runtime import Inherited, meeting_key
 from flocket.cluster.worker import Worker
 from flocket.engine.engine import Engine
 from flocket.errors import AdapterError, ConfigError
 from flocket.serving.routes import EngineLike
 
-__all__ = ["Member", "Membership", "meet_siblings", "membership_of"]
+__all__ = ["Member", "Membership", "meet_siblings", "membership_of", "reach_far"]
 
 log = logging.getLogger("flocket")
 
@@ -89,3 +94,16 @@ async def meet_siblings(member: Member) -> Membership | None:
         log.warning("serving without siblings: %s", error)
         return None
     return membership
+
+
+def reach_far(member: Member, lines: Lines, prefix: str) -> FarMesh:
+    """Serve requests whose session is on another machine, over channels of the adapter's bus."""
+    node = NodeIdentity(os.urandom(8).hex(), member._tag, time.time_ns() // 1_000_000)
+    far = FarMesh(lines, node, prefix)
+    front = Relay(far).front(member._engine)
+    if isinstance(member._front, RelayEngine):
+        member._front.beyond = front  # siblings first: they are nearer
+    else:
+        member._front = front
+    far.start()
+    return far

@@ -93,7 +93,7 @@ class WebSocket(asyncio.Protocol):
         self._counters = counters
         self._connections = connections
         self._deflate = deflate
-        self._open = True  # nothing was closed from either side
+        self._open = not transport.is_closing()  # nothing was closed from either side
         self._lost = False  # the receiver was told
         self._deadline: asyncio.TimerHandle | None = None
         # Bytes of a frame that is not there yet, and how many make it worth looking again.

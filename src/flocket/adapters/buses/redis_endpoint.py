@@ -176,4 +176,6 @@ def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | N
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     return " ".join(str(error).split()) or type(error).__name__
