@@ -1,4 +1,7 @@
-"""A service of many workers with sessions: argv: port, workers, sticky, options of the Server as JSON."""
+"""A service of many workers with sessions. argv: port, workers, sticky; options as JSON in SERVER_OPTIONS, RUN_OPTIONS.
+
+`io` is for other ASGI servers, `app` a FastAPI application in which it is mounted.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import json
 import os
 import sys
 from typing import Any
+
+from fastapi import FastAPI
 
 from flocket import Server, Socket
 
@@ -38,5 +43,16 @@ async def count(socket: Socket) -> list[int]:
     return [await io.to("everyone").count(), len(await io.fetch_sockets())]
 
 
+app = FastAPI()
+
+
+@app.get("/pid")
+def pid() -> int:
+    return os.getpid()
+
+
+app.mount("/realtime", io)
+
 if __name__ == "__main__":
-    io.run("127.0.0.1", int(sys.argv[1]), workers=int(sys.argv[2]), sticky=sys.argv[3], drain=3.0)  # type: ignore[arg-type]  # as the test says
+    more = {"drain": 3.0, **json.loads(os.environ.get("RUN_OPTIONS", "{}"))}
+    io.run("127.0.0.1", int(sys.argv[1]), workers=int(sys.argv[2]), sticky=sys.argv[3], **more)  # type: ignore[arg-type]  # as the test says

@@ -22,8 +22,8 @@ PYTHONPATH = f"{ROOT / 'src'}:{ROOT}"
 class Crowd(NodeProcess):
     """`Crowd(url)` as a context; each method does one thing with all clients."""
 
-    def __init__(self, url: str, **environment: str) -> None:
-        super().__init__("crowd.js", url, **environment)
+    def __init__(self, url: str) -> None:
+        super().__init__("crowd.js", url)
 
     def do(self, name: str, timeout: float = 60.0, **options: Any) -> Any:
         self.say({"do": name, **options})
@@ -33,7 +33,7 @@ class Crowd(NodeProcess):
         """`count` more clients; no transports: polling, then an upgrade."""
         if transports:
             options["transports"] = transports
-        assert self.do("connect", count=count, **options), self.state()
+        assert self.do("connect", count=count, **options), self.state()["errors"][:2]
 
     def where(self) -> list[int]:
         """The worker of each client."""
