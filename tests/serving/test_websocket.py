@@ -204,6 +204,18 @@ def test_a_failed_peer_that_goes_on_sending_still_reads_why() -> None:
     served(scenario)
 
 
+def test_a_failed_peer_that_does_not_leave_is_dropped_in_time() -> None:
+    async def scenario(server: EchoServer) -> None:
+        peer = await Peer.websocket(server.port)
+        peer.send(b"\xff" * 100)
+        assert (await peer.frame()).first == FIN | CLOSE
+        assert server.server.server_state.connections
+        await until(lambda: not server.server.server_state.connections, 2)
+        peer.close()
+
+    served(scenario, EngineOptions(limits=Limits(close_time=0.2)))
+
+
 # -- pings ------------------------------------------------------------------------------------------------
 
 
