@@ -116,6 +116,17 @@ class Server(EngineApp, SocketsServer[T]):
         """Which worker of this machine this is: 0 to N-1."""
         return self._worker
 
+    def adapter(self, factory: Any) -> None:
+        """Join other nodes: by a URL (`redis://...`), an adapter made with options, or one of your own.
+
+        Before the server starts. Raises ConfigError for what is none of these.
+        """
+        if isinstance(factory, str):
+            from flocket.adapters.urls import adapter_from_url
+
+            factory = adapter_from_url(factory)
+        super().adapter(factory)
+
     # -- life -----------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Server[T]:
@@ -192,6 +203,9 @@ class Server(EngineApp, SocketsServer[T]):
         counts["sessions_now"] = self._engine.clients_count
         counts["sockets_now"] = sum(len(nsp.sockets) for nsp in self._namespaces.values())
         counts["namespaces_now"] = len(self._namespaces)
+        of_adapter = getattr(self._adapter, "stats", None)
+        if of_adapter is not None:
+            counts |= {f"adapter_{name}": value for name, value in of_adapter().items()}
         return counts
 
     def health(self) -> dict[str, Any]:
