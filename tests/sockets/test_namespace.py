@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from tests.support.polling import until
 from tests.support.typed import Raw, settle
 
 from flocket import AckTimeout, ConfigError, ConnectError, Disconnected, Namespace, Server, Socket, on
@@ -165,9 +166,7 @@ def test_a_slow_connection_handler_is_named_in_the_log(
 
     @io.on("connection")
     async def connection(socket: Socket) -> None:
-        async with asyncio.timeout(5):
-            while "connection handler" not in caplog.text:
-                await asyncio.sleep(0.005)  # the log sets no Event
+        await until(lambda: "connection handler" in caplog.text)
 
     io.on("x", lambda socket: "heard")
 
