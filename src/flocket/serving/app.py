@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flocket.engine.contracts import Exchange, Upgrade
 from flocket.engine.engine import Engine
-from flocket.errors import NotRunning
+from flocket.errors import FlocketError, NotRunning
 from flocket.observe import Counters
 from flocket.options import EngineOptions
 from flocket.serving.asgi import ASGIApp, AsgiFace, Receive, Scope, Send, request_of
@@ -203,8 +203,8 @@ class _Starting:
         async def start() -> None:
             try:
                 await self._app._begin(under_host=True)
-            except Exception:
-                log.exception("the server could not start")
+            except Exception as error:
+                _blame(error)
                 give_up()
             else:
                 serve()
@@ -248,8 +248,7 @@ class Beside:
         try:
             await self.ours._begin(under_host=True)
         except Exception as error:
-            log.exception("the server could not start")
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": "lifespan.startup.failed", "message": _blame(error)})
             return
         inner = _InnerLifespan(self.app, scope)
         failure = await inner.startup()
@@ -295,13 +294,21 @@ class _InnerLifespan:
         await self._task
 
 
+def _blame(error: Exception) -> str:
+    """Say why the server could not start: in a line if it is the installation's fault, else with the traceback."""
+    if isinstance(error, FlocketError):
+        log.error("the server could not start: %s", error)
+    else:
+        log.error("the server could not start", exc_info=error)
+    return str(error)
+
+
 async def _serve_lifespan(server: EngineApp, receive: Receive, send: Send) -> None:
     await receive()
     try:
         await server._begin(under_host=True)
     except Exception as error:
-        log.exception("the server could not start")
-        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        await send({"type": "lifespan.startup.failed", "message": _blame(error)})
         return
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -116,6 +116,14 @@ class Server(EngineApp, SocketsServer[T]):
         """Which worker of this machine this is: 0 to N-1."""
         return self._worker
 
+    def adapter(self, factory: Any) -> None:
+        """Join other nodes: a URL (`redis://...`), an Adapter class, or an object that makes one for a namespace."""
+        if isinstance(factory, str):
+            from flocket.adapters.by_url import adapter_by_url
+
+            factory = adapter_by_url(factory)
+        super().adapter(factory)
+
     # -- life -----------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Server[T]:

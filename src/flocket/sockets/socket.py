@@ -59,6 +59,7 @@ class Socket(Sends, Generic[T]):
         "_issued",
         "_last_rooms",
         "_listeners",
+        "_log_known",
         "_log_position",
         "_log_since",
         "_outgoing",
@@ -79,6 +80,7 @@ class Socket(Sends, Generic[T]):
         self.data: T = nsp.server._make_data()
         self.recovered = False
         self.pid: str | None = None  # known to the client alone; only where recovery is on
+        self._log_known: str | None = None
         self._log_since = self._log_position = 0  # positions of recovery's log: see Saved
         self._client = client
         self._session: Session = client.session
