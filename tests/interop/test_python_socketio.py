@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import socketio
-
 from tests.support.servers import Pool, until
 
 TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]]
