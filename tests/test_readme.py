@@ -25,7 +25,7 @@ COMMANDS = [line.partition("#")[0].strip() for kind, text in BLOCKS if kind == "
 
 
 def program(kind: str) -> str:
-    found = [text for language, text in BLOCKS if language == kind]
+    found: list[str] = [text for language, text in BLOCKS if language == kind]
     assert len(found) == 1, f"the README has one {kind} program"
     return found[0]
 

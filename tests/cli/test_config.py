@@ -2,54 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import socket
 import subprocess
 import threading
-import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.support.balancers import INSTALLED, STICKY, balancing, command
 
 from flocket.cli import main
 from flocket.cli.config import BALANCERS, NODES, configuration
 from flocket.errors import ConfigError
 
-STICKY = {
-    "nginx": ["address", "none"],
-    "haproxy": ["session", "address", "none"],
-    "caddy": ["session", "address", "none"],
-    "traefik": ["session", "none"],
-    "kubernetes": ["session", "address", "none"],
-}
-EACH = [(program, sticky) for program, kinds in STICKY.items() for sticky in kinds]
-HERE = [pair for pair in EACH if pair[0] in ("nginx", "haproxy", "caddy")]  # Debian packages
+EACH = [(name, sticky) for name, kinds in STICKY.items() for sticky in kinds]
 
 
-def program(name: str) -> str:
-    found = shutil.which(name, path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/bin")
-    assert found, f"{name} is not installed (make test installs it)"
-    return found
-
-
-def command(name: str, file: Path, *, check: bool) -> list[str]:
-    """How each program checks a configuration, or serves it in the foreground."""
-    return {
-        "nginx": [program("nginx"), "-c", str(file), "-e", f"{file}.log",
-                  "-g", f"pid {file}.pid; {'' if check else 'daemon off;'}", *(["-t"] if check else [])],
-        "haproxy": [program("haproxy"), "-f", str(file), "-c" if check else "-db"],
-        "caddy": [program("caddy"), "validate" if check else "run", "--config", str(file),
-                  "--adapter", "caddyfile"],
-    }[name]
-
-
-@pytest.mark.parametrize(("name", "sticky"), HERE)
+@pytest.mark.parametrize(("name", "sticky"), INSTALLED)
 def test_the_program_takes_what_is_printed(tmp_path: Path, name: str, sticky: str) -> None:
     for path in ("/", "/socket.io/"):
         file = tmp_path / BALANCERS[name]
@@ -115,48 +87,16 @@ def nodes() -> Iterator[list[str]]:
         server.server_close()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def until(attempt: Callable[[], object], seconds: float = 20.0) -> object:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            return attempt()
-        except (OSError, urllib.error.URLError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
-
-
-@contextlib.contextmanager
-def serving(name: str, folder: Path, nodes: list[str], sticky: str) -> Iterator[int]:
-    port = free_port()
-    file = folder / BALANCERS[name]
-    file.write_text(configuration(name, nodes, listen=port, sticky=sticky))
-    with open(folder / "output", "wb") as output:
-        process = subprocess.Popen(command(name, file, check=False), stdout=output, stderr=output)
-    try:
-        until(lambda: get(port))
-        yield port
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
 def get(port: int, cookie: str = "") -> tuple[list[str], str]:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/socket.io/", headers={"Cookie": cookie})
     with urllib.request.urlopen(request, timeout=5) as answer:
         return answer.read().decode().split(), (answer.headers["Set-Cookie"] or "").partition(";")[0]
 
 
-@pytest.mark.parametrize(("name", "sticky"), HERE)
+@pytest.mark.parametrize(("name", "sticky"), INSTALLED)
 def test_what_is_printed_passes_requests_on(tmp_path: Path, nodes: list[str], name: str, sticky: str) -> None:
-    with serving(name, tmp_path, nodes, sticky) as port:
+    with balancing(name, sticky, nodes, tmp_path) as front:
+        port = front.port
         (node, host, forwarded, scheme), cookie = get(port)
         assert f"127.0.0.1:{node}" in nodes
         assert (host, forwarded, scheme) == (f"127.0.0.1:{port}", "127.0.0.1", "http")

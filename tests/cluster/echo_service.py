@@ -12,14 +12,14 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from typing import cast
 
 import uvloop
 from tests.cluster.tools import until
 
+from flocket.cluster.adopt import Adopter
 from flocket.cluster.ports import AddressPorts, Ports
-from flocket.cluster.runtime import inherited
+from flocket.cluster.runtime import inherited, is_worker, meeting_key
 from flocket.cluster.supervisor import Supervisor, own_command
 from flocket.cluster.worker import Worker
 from flocket.engine.sid import make_sid
@@ -72,15 +72,17 @@ class Echo(asyncio.Protocol):
 
 async def serve() -> None:
     given = inherited()
-    worker = Worker(given)
+    assert given is not None
+    key = meeting_key(None, given.token)
+    assert key is not None
+    worker = Worker(key, given)
     await worker.join()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
-    assert given is not None
     sticky = sys.argv[4]
-    factory: Callable[[], Echo] = lambda: Echo(worker)  # noqa: E731
-    worker.accept(given.listening, factory, Echo.load, sticky=sticky)  # type: ignore[arg-type]  # as the test says
+    adopter = Adopter(lambda: Echo(worker))
+    worker.accept(given.listening, adopter, Echo.load, sticky=sticky)  # type: ignore[arg-type]  # one of the three
     await ended.wait()
     worker.leave()
     await until(lambda: not worker.pending)
@@ -95,7 +97,7 @@ async def serve() -> None:
 
 def main() -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    in_worker = "FLOCKET_LIFELINE" in os.environ
+    in_worker = is_worker()
     if in_worker and (os.environ.get("FAIL_AT_START") or os.path.exists(os.environ.get("FAIL_IF", ""))):
         raise RuntimeError("a mistake in the program")
     if in_worker:

@@ -88,8 +88,9 @@ def test_children_of_one_parent_with_one_socket_are_siblings_and_with_another_th
     with socket.socket() as one, socket.socket() as other:
         one.bind(("127.0.0.1", 0))
         other.bind(("127.0.0.1", 0))
-        first, second, stranger = keys_of_children([one.fileno()], [one.fileno()], [other.fileno()])
+        first, second, stranger, alone = keys_of_children([one.fileno()], [one.fileno()], [other.fileno()], [])
         assert first == second != stranger
+        assert alone == "None\n"
 
 
 def test_an_identity_is_new_each_time_and_its_tag_is_free() -> None:
@@ -121,6 +122,8 @@ def test_a_worker_takes_what_it_inherits_and_leaves_nothing_for_its_own_children
     ours, theirs = socket.socketpair()
     fds = [listening.detach(), theirs.detach()]
     environ = {"HOME": "/", **environment(2, 4, "secret", 0, fds[:1], fds[1])}
+    assert inherited(dict(environ)) is None  # this process is the supervisor: it was not started by itself
+    environ["FLOCKET_SUPERVISOR"] = str(os.getppid())
     given = inherited(environ)
     assert given is not None
     assert (given.worker, given.workers, given.token, given.slots) == (2, 4, "secret", 0)

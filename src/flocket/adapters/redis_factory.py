@@ -7,15 +7,23 @@ Does not know their dialects.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flocket.adapters.buses.redis import RedisBus
-from flocket.adapters.buses.redis_address import RedisAddress
+from flocket.adapters.buses.redis import CHANNEL, RedisBus
+from flocket.adapters.buses.redis_address import RedisAddress, require_redis
+from flocket.adapters.buses.redis_cluster import RedisClusterBus
+from flocket.adapters.buses.redis_endpoint import Endpoint
+from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.counters import AdapterCounters
 from flocket.adapters.questions import Question
 from flocket.errors import AdapterError, ConfigError
 
 __all__ = ["RedisFactory", "expect_counted"]
+
+
+# What introduced the newest command that each adapter needs: PUBSUB NUMSUB, SPUBLISH, XADD.
+_NEEDED = {"classic": (2, 8), "sharded": (7, 0), "streams": (5, 0)}
 
 
 class RedisFactory:
@@ -29,9 +37,7 @@ class RedisFactory:
         if url is not None and client is not None:
             raise ConfigError("a URL or a client, not both")
         self._client = client
-        self._address = (
-            None if client is not None else RedisAddress.parse(url or f"redis://{_host(host)}:{port}")
-        )
+        self._address = None if client is not None else RedisAddress.parse(url or f"redis://{_host(host)}:{port}")
         self.requests_timeout = requests_timeout
         self.counters = AdapterCounters()
         self._bus: RedisBus | None = None
@@ -41,11 +47,37 @@ class RedisFactory:
         assert self._bus is not None, "start() comes before the namespaces"
         return self._bus
 
+    @property
+    def lines(self) -> Lines:
+        """Channels beside those of the dialect, for requests that reached the wrong machine."""
+        return Lines(self.bus)
+
     async def start(self) -> None:
         """Connect. Raises AdapterError with one line that says what is wrong."""
-        bus = RedisBus(self._client if self._address is None else self._address)
+        bus = await self._make_bus()
         await bus.open()
         self._bus = bus
+
+    async def _make_bus(self) -> RedisBus:
+        require_redis()
+        client, address = self._client, self._address
+        endpoint = Endpoint.of(address) if address is not None else Endpoint.of_client(client)
+        connection = await endpoint.connect()
+        try:
+            info = _info(await connection.ask("INFO"))
+        except ReplyError as error:
+            raise AdapterError(f"Redis at {endpoint.shown}: {error}") from None
+        finally:
+            connection.close()
+        version = info.get("redis_version", "0")
+        needed = _NEEDED[self.dialect]
+        if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < needed:
+            least = ".".join(map(str, needed))
+            raise AdapterError(
+                f"Redis at {endpoint.shown}: version {version} is too old for the {self.dialect} adapter, "
+                f"which needs {least}"
+            )
+        return RedisClusterBus(endpoint) if info.get("cluster_enabled") == "1" else RedisBus(endpoint)
 
     async def aclose(self) -> None:
         """Send what waits, for a second at most, and disconnect."""
@@ -63,6 +95,33 @@ class RedisFactory:
         if self._bus is not None:
             self.counters.reconnects = self._bus.reconnects
         return self.counters.snapshot()
+
+
+class Lines:
+    """Plain channels of a bus."""
+
+    def __init__(self, bus: RedisBus) -> None:
+        self._bus = bus
+
+    def say(self, channel: str, data: bytes) -> bool:
+        """Publish and return at once; False if it is lost."""
+        return self._bus.say(CHANNEL, channel, data)
+
+    def listen(self, channel: str, hear: Callable[[bytes], None]) -> None:
+        """Hear what others publish there."""
+        self._bus.listen(CHANNEL, channel, lambda _, data: hear(data))
+
+
+def _info(text: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in text.decode("utf-8", "replace").splitlines())
+    return {key: value for key, colon, value in pairs if colon}
+
+
+async def name_the_dead(question: Question, count: Callable[[str], Awaitable[int]]) -> None:
+    """Find out which nodes, whose clients still owe answers, hear their own channel no more."""
+    for uid in question.owing:
+        if await count(uid) == 0:
+            question.lost(uid)
 
 
 def expect_counted(question: Question, count: asyncio.Future[int]) -> None:

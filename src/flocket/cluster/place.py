@@ -46,6 +46,7 @@ class Placement:
         self.heads = Heads(lambda head: peek(head, is_ours), self._place)
         self.handoff = Handoff(mesh, self._take)
         self.draining = False
+        self._closed = False
         self._adopt = adopt
         self._load = load
         self._sticky = sticky
@@ -73,6 +74,8 @@ class Placement:
         self.mesh.tell_load(DRAINING)
 
     def close(self) -> None:
+        """Refuse what is on no worker yet, and take nothing any more."""
+        self._closed = True
         self.heads.close()
         self.handoff.close()
         for sock, timer in list(self._holding.items()):
@@ -163,6 +166,8 @@ class Placement:
     # -- doing
 
     def _take(self, sock: socket.socket, read: bytes) -> bool:
+        if self._closed:
+            return False
         self._count()
         self._adopt(sock, read)
         return True

@@ -26,7 +26,16 @@ from flocket.adapters.bus import NodeIdentity
 from flocket.engine.sid import make_tag
 from flocket.errors import ConfigError
 
-__all__ = ["Inherited", "clean", "environment", "inherited", "make_identity", "meeting_key", "meeting_place"]
+__all__ = [
+    "Inherited",
+    "clean",
+    "environment",
+    "inherited",
+    "is_worker",
+    "make_identity",
+    "meeting_key",
+    "meeting_place",
+]
 
 _PATH_LIMIT = 90  # of the 104 bytes that macOS allows in a unix socket's path, less "/.tag0" and some
 _ABANDONED = 60.0  # seconds after which an empty folder is nobody's who is about to begin
@@ -48,7 +57,9 @@ def environment(
 ) -> dict[str, str]:
     """The variables that tell a worker what it inherits."""
     return {
-        "FLOCKET_WORKER": f"{worker}/{workers}",
+        "FLOCKET_WORKER": str(worker),
+        "FLOCKET_WORKERS": str(workers),
+        "FLOCKET_SUPERVISOR": str(os.getpid()),
         "FLOCKET_TOKEN": token,
         "FLOCKET_SLOTS": str(slots),
         "FLOCKET_LISTEN": ",".join(map(str, fds)),
@@ -56,21 +67,26 @@ def environment(
     }
 
 
+def is_worker(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether a supervisor started this very process, and nobody has taken what it left."""
+    return environ.get("FLOCKET_SUPERVISOR") == str(os.getppid())
+
+
 def inherited(environ: MutableMapping[str, str] = os.environ) -> Inherited | None:
     """Take what the supervisor left; None if there is none.
 
     The variables are removed: they are for us alone, not for the programs that a handler starts.
     """
-    if "FLOCKET_LIFELINE" not in environ:
+    if not is_worker(environ):
         return None
-    worker, workers = environ.pop("FLOCKET_WORKER").split("/")
+    del environ["FLOCKET_SUPERVISOR"]
     fds = [int(fd) for fd in environ.pop("FLOCKET_LISTEN").split(",") if fd]
     lifeline = int(environ.pop("FLOCKET_LIFELINE"))
     for fd in [*fds, lifeline]:
         os.set_inheritable(fd, False)
     return Inherited(
-        int(worker),
-        int(workers),
+        int(environ.pop("FLOCKET_WORKER")),
+        int(environ.pop("FLOCKET_WORKERS")),
         environ.pop("FLOCKET_TOKEN"),
         int(environ.pop("FLOCKET_SLOTS")),
         [socket.socket(fileno=fd) for fd in fds],
@@ -78,14 +94,17 @@ def inherited(environ: MutableMapping[str, str] = os.environ) -> Inherited | Non
     )
 
 
-def meeting_key(cluster: str | None, token: str | None) -> str:
-    """What this process has in common with its siblings, and with nobody else."""
+def meeting_key(cluster: str | None, token: str | None) -> str | None:
+    """What this process has in common with its siblings, and with nobody else; None: it has no siblings."""
     if cluster is not None:
         return f"cluster {cluster}"
     if token is not None:
         return f"token {token}"
+    inode = _bound_inode()
+    if inode is None:
+        return None  # whoever serves with several processes binds the port before it starts them
     parent = os.getppid()
-    return f"parent {parent} {_started(parent)} {_bound_inode()}"
+    return f"parent {parent} {_started(parent)} {inode}"
 
 
 def meeting_place(key: str, environ: Mapping[str, str] = os.environ) -> Path:
@@ -157,7 +176,7 @@ def _started(pid: int) -> str:
     return found.stdout.strip()
 
 
-def _bound_inode() -> int:
+def _bound_inode() -> int | None:
     """The inode of the lowest TCP socket that is bound and not connected: the one that the parent made."""
     for name in sorted(os.listdir("/dev/fd"), key=int):
         try:
@@ -174,4 +193,4 @@ def _bound_inode() -> int:
                             return found.st_ino
         except OSError:
             continue  # a descriptor that went while we looked
-    return 0
+    return None

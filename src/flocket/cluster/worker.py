@@ -11,128 +11,122 @@ import logging
 import os
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Sequence
-from typing import cast
 
+from flocket.adapters.bus import Bus, NodeIdentity
+from flocket.adapters.buses.lanes import Lanes
 from flocket.adapters.buses.mesh import Mesh
+from flocket.cluster.adopt import Adopter
 from flocket.cluster.listen import Listener
 from flocket.cluster.place import Placement, Sticky
-from flocket.cluster.runtime import Inherited, clean, make_identity, meeting_key, meeting_place
+from flocket.cluster.relay import Relay
+from flocket.cluster.runtime import Inherited, clean, make_identity, meeting_place
 
 __all__ = ["Worker"]
 
 log = logging.getLogger("flocket.cluster")
 
-ProtocolFactory = Callable[[], asyncio.Protocol]
-
 
 class Worker:
-    """Made within the running loop, in the process that serves. `given` is what a supervisor left."""
+    """Made within the running loop, in the process that serves: its identity must not be older than a fork.
 
-    def __init__(self, given: Inherited | None = None, *, cluster: str | None = None) -> None:
-        self.given = given
+    `key` is what it has in common with its siblings (runtime.py), `given` what a supervisor left.
+    """
+
+    def __init__(self, key: str, given: Inherited | None = None) -> None:
         self.number = given.worker if given is not None else 0
-        folder = meeting_place(meeting_key(cluster, given.token if given is not None else None))
+        folder = meeting_place(key)
         self.mesh = Mesh(folder, make_identity(folder), worker=self.number)
+        self.relay = Relay(self.mesh)
         self.placement: Placement | None = None
+        self._lanes = Lanes(self.mesh)
+        self._given = given
         self._listener: Listener | None = None
-        self._adopting: set[asyncio.Task[None]] = set()
+        self._adopter: Adopter | None = None
+
+    @property
+    def node(self) -> NodeIdentity:
+        return self.mesh.node
+
+    def bus(self, name: str) -> Bus:
+        """A bus to the same server of every sibling: that which has this name."""
+        return self._lanes.lane(name)
 
     async def join(self) -> None:
         """Meet the siblings: before anything is served, as the session ids carry this worker's tag."""
         clean(self.mesh.folder)
         await self.mesh.start()
-        if self.given is not None:
-            lifeline = self.given.lifeline
+        if self._given is not None:
+            lifeline = self._given.lifeline
             lifeline.setblocking(False)
             asyncio.get_running_loop().add_reader(lifeline, self._on_lifeline)
 
     def accept(
         self,
         listening: Sequence[socket.socket],
-        protocol: ProtocolFactory,
+        adopter: Adopter,
         load: Callable[[], int],
         *,
         sticky: Sticky = "session",
         is_ours: Callable[[str], bool] = lambda path: True,
-        tls: ssl.SSLContext | None = None,
+        readable: bool = True,
     ) -> None:
-        """Accept from now on; a connection that stays gets a protocol. `load` is what this worker carries."""
-        given = self.given
-        self._protocol, self._tls = protocol, tls
+        """Accept from now on; `adopter` serves what stays. `load` is what this worker carries.
+
+        Not `readable`: it is encrypted and cannot be peeked at, so it stays where it arrives, and is relayed.
+        """
+        self._adopter = adopter
         self.placement = Placement(
             self.mesh,
-            self._adopt,
+            adopter.adopt,
             load,
             sticky=sticky,
-            slots=given.slots if given is not None else 0,
+            slots=self._given.slots if self._given is not None else 0,
             is_ours=is_ours,
             warn=log.warning,
         )
-        # What is encrypted cannot be peeked at: it is served where it arrives, and relayed.
-        arrive = self.placement.arrive if tls is None else self._adopt
-        self._listener = Listener(listening, arrive)
-        if given is not None:
-            given.lifeline.send(b"ready")
+        self._listener = Listener(listening, self.placement.arrive if readable else adopter.adopt)
+        if self._given is not None:
+            self._given.lifeline.send(b"ready")
 
     @property
     def pending(self) -> int:
         """Connections that were accepted, and that no protocol has yet: they count in draining."""
-        return len(self._adopting) + (self.placement.pending if self.placement is not None else 0)
+        placing = self.placement.pending if self.placement is not None else 0
+        return placing + (self._adopter.pending if self._adopter is not None else 0)
 
     def leave(self) -> None:
-        """Accept no more, and take no new sessions; connections that came before are placed as ever."""
+        """Accept no more, and take no new sessions; what came before is placed as ever, what waits is ended."""
         if self._listener is not None:
             self._listener.close()
         if self.placement is not None:
             self.placement.drain()
+        self.relay.leave()
 
-    async def aclose(self) -> None:
-        """Go. Whoever has no protocol yet is refused."""
-        self.leave()
+    def take_no_more(self) -> None:
+        """Take no connection from siblings either: they relay. Whoever has no protocol yet is refused."""
         if self.placement is not None:
             self.placement.close()
-        if self._adopting:
-            await asyncio.wait(self._adopting)
-        if self.given is not None:
-            asyncio.get_running_loop().remove_reader(self.given.lifeline)
-            self.given.lifeline.close()
+
+    async def aclose(self) -> None:
+        """Go."""
+        self.leave()
+        self.take_no_more()
+        if self._adopter is not None:
+            await self._adopter.aclose()
+        if self._given is not None:
+            asyncio.get_running_loop().remove_reader(self._given.lifeline)
+            self._given.lifeline.close()
+        await self._lanes.aclose()
         await self.mesh.aclose()
         with contextlib.suppress(OSError):
             self.mesh.folder.rmdir()  # the last one, mostly
 
-    def _adopt(self, sock: socket.socket, read: bytes = b"") -> None:
-        task = asyncio.get_running_loop().create_task(self._serve(sock, read))
-        self._adopting.add(task)
-        task.add_done_callback(self._adopting.discard)
-
-    async def _serve(self, sock: socket.socket, read: bytes) -> None:
-        loop = asyncio.get_running_loop()
-        factory = self._protocol if not read else lambda: _Fed(self._protocol(), read)
-        try:
-            await loop.connect_accepted_socket(factory, sock, ssl=self._tls)
-        except (OSError, asyncio.CancelledError):
-            sock.close()  # it has gone; or it does not speak TLS
-
     def _on_lifeline(self) -> None:
-        assert self.given is not None
+        assert self._given is not None
         with contextlib.suppress(BlockingIOError):
-            if self.given.lifeline.recv(64):
+            if self._given.lifeline.recv(64):
                 return
-            asyncio.get_running_loop().remove_reader(self.given.lifeline)
+            asyncio.get_running_loop().remove_reader(self._given.lifeline)
             log.error("the supervisor is gone: worker %d drains and ends", self.number)
             os.kill(os.getpid(), signal.SIGTERM)  # one way to end, whoever wants it
-
-
-class _Fed(asyncio.Protocol):
-    """Gives a protocol what was read before it existed, ahead of all that the loop reads."""
-
-    def __init__(self, protocol: asyncio.Protocol, read: bytes) -> None:
-        self._protocol = protocol
-        self._read = read
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast(asyncio.Transport, transport).set_protocol(self._protocol)  # uvloop's is no subclass of it
-        self._protocol.connection_made(transport)
-        self._protocol.data_received(self._read)

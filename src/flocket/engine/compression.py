@@ -17,14 +17,16 @@ def accepted_encoding(accept: str | None) -> str | None:
     """`gzip`, `deflate`, or None where the client takes neither."""
     if not accept:
         return None
-    best: tuple[float, str] | None = None
+    asked: dict[str, float] = {}
     for part in accept.split(","):
         name, _, parameters = part.strip().partition(";")
-        quality = _quality(parameters)
-        for encoding in ("gzip", "deflate") if name.strip() == "*" else (name.strip().lower(),):
-            if encoding in WINDOW and quality > 0 and (best is None or quality > best[0]):
-                best = (quality, encoding)
-    return best[1] if best else None
+        asked[name.strip().lower()] = _quality(parameters)
+    others = asked.get("*", 0.0)  # what is not named
+    best, quality = None, 0.0
+    for encoding in (*(name for name in asked if name in WINDOW), *WINDOW):
+        if asked.get(encoding, others) > quality:
+            best, quality = encoding, asked.get(encoding, others)
+    return best
 
 
 def compress(body: bytes, encoding: str) -> bytes:

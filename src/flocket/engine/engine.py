@@ -6,9 +6,9 @@ Knows requests, sessions and options; does not know which face brought a request
 from __future__ import annotations
 
 import inspect
-import json
+import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from flocket.codec.frames import Frame
 from flocket.engine import refusal
@@ -22,11 +22,15 @@ from flocket.engine.probe import Probe
 from flocket.engine.refusal import Refusal
 from flocket.engine.request import Request
 from flocket.engine.session import Carrier, Session
-from flocket.errors import ConnectError
+from flocket.errors import ConnectError, EncodeError
 from flocket.observe import Counters
 from flocket.options import EngineOptions
 
 __all__ = ["Engine"]
+
+log = logging.getLogger("flocket")
+
+A = TypeVar("A", Exchange, Upgrade)  # who asks to be let in
 
 BUSY = Refusal(
     refusal.FORBIDDEN, {"name": "TOO_MANY_UNCONNECTED"}, "Too many connections", 503, (("Retry-After", "1"),)
@@ -54,6 +58,7 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self.unconnected = 0  # sessions that nobody has vouched for yet; kept by whoever makes the handlers
         self.draining = False  # no new session is opened
+        self._asking = 0  # requests that wait for `allow_request`
         self.send_bytes = options.limits.send_bytes
         self.send_packets = options.limits.send_packets
         self.call_soon = runtime.call_soon
@@ -75,7 +80,11 @@ class Engine:
 
     def _tell(self, event: str, *args: Any) -> None:
         for listener in self._listeners.get(event, ()):
-            listener(*args)
+            try:
+                listener(*args)
+            except Exception:  # the user's own mistake must cost no client its answer
+                self.counters.handler_errors += 1
+                log.exception("a listener of %r failed", event)
 
     # -- requests -------------------------------------------------------------------------------------------
 
@@ -91,11 +100,7 @@ class Engine:
             return
         sid = request.query.get("sid")
         if not sid:
-            self._admit(
-                request,
-                lambda: self._open_polling(exchange),
-                lambda no, data: self.refuse(exchange, no, data),
-            )
+            self._admit(exchange, self._open_polling, self.refuse)
             return
         transport = self.sessions[sid].transport
         assert isinstance(transport, Polling)
@@ -110,9 +115,7 @@ class Engine:
             return
         sid = request.query.get("sid")
         if not sid:
-            self._admit(
-                request, lambda: self._open_websocket(upgrade), lambda no, _: self.refuse_upgrade(upgrade, no)
-            )
+            self._admit(upgrade, self._open_websocket, self.refuse_upgrade)
             return
         session = self.sessions[sid]
         headers = self._headers(request)
@@ -128,10 +131,15 @@ class Engine:
     def refuse(self, exchange: Exchange, refused: Refusal, data: Any = None) -> None:
         """Answer a request with its numbered error."""
         self._count_refusal(exchange.request, refused)
-        self.respond(exchange, refused.http_status, refused.http_headers(), refused.body(data))
+        try:
+            body = refused.body(data)
+        except EncodeError as error:
+            log.error("the data of a ConnectError: %s", error)
+            body = refused.body()
+        self.respond(exchange, refused.http_status, refused.http_headers(), body)
 
-    def refuse_upgrade(self, upgrade: Upgrade, refused: Refusal) -> None:
-        """Answer an upgrade with its error, in HTTP."""
+    def refuse_upgrade(self, upgrade: Upgrade, refused: Refusal, data: Any = None) -> None:
+        """Answer an upgrade with its error, in HTTP; there is no place for `data` in it."""
         self._count_refusal(upgrade.request, refused)
         upgrade.refuse(refused.upgrade_status, refused.upgrade_headers(), refused.text.encode())
 
@@ -172,41 +180,58 @@ class Engine:
 
     # -- handshake ------------------------------------------------------------------------------------------
 
-    def _admit(
-        self, request: Request, accept: Callable[[], None], refuse: Callable[[Refusal, Any], None]
-    ) -> None:
+    def _admit(self, asker: A, accept: Callable[[A], None], refuse: Callable[[A, Refusal, Any], None]) -> None:
         if self.draining:
-            refuse(CLOSING, None)
-        elif self.unconnected >= self.options.limits.unconnected:
-            refuse(BUSY, None)
+            refuse(asker, CLOSING, None)
+        elif self.unconnected + self._asking >= self.options.limits.unconnected:
+            refuse(asker, BUSY, None)
         elif self.options.allow_request is None:
-            accept()
+            accept(asker)
         else:
-            self._ask_user(self.options.allow_request, request, accept, refuse)
+            self.runtime.spawn(self._ask_user(self.options.allow_request, asker, accept, refuse))
 
-    def _ask_user(
+    async def _ask_user(
         self,
         allow: Callable[[Request], Awaitable[None] | None],
-        request: Request,
-        accept: Callable[[], None],
-        refuse: Callable[[Refusal, Any], None],
+        asker: A,
+        accept: Callable[[A], None],
+        refuse: Callable[[A, Refusal, Any], None],
     ) -> None:
-        async def ask() -> None:
-            try:
-                answer = allow(request)
-                if inspect.isawaitable(answer):
-                    await answer
-            except ConnectError as error:
-                message = error.message
-                refuse(Refusal(refusal.FORBIDDEN, {"message": message}, message), error.data)
-            except Exception:
-                # The user's own mistake: the client learns nothing of it, the log all.
-                refuse(Refusal(refusal.FORBIDDEN, {"name": "ALLOW_REQUEST_FAILED"}), None)
-                raise
-            else:
-                accept()
+        gone = False
 
-        self.runtime.spawn(ask())
+        def on_gone() -> None:
+            nonlocal gone
+            gone = True
+
+        asker.on_gone = on_gone
+        self._asking += 1
+        refused, data = await self._refusal_by(allow, asker.request)
+        self._asking -= 1
+        asker.on_gone = None
+        if gone:
+            return
+        if self.draining:
+            refuse(asker, CLOSING, None)
+        elif refused is not None:
+            refuse(asker, refused, data)
+        else:
+            accept(asker)
+
+    async def _refusal_by(
+        self, allow: Callable[[Request], Awaitable[None] | None], request: Request
+    ) -> tuple[Refusal | None, Any]:
+        try:
+            answer = allow(request)
+            if inspect.isawaitable(answer):
+                await answer
+        except ConnectError as error:
+            return Refusal(refusal.FORBIDDEN, {"message": error.message}, error.message), error.data
+        except Exception:
+            # The user's own mistake: the client learns nothing of it, the log all.
+            self.counters.handler_errors += 1
+            log.exception("allow_request failed")
+            return Refusal(refusal.FORBIDDEN, {"name": "ALLOW_REQUEST_FAILED"}), None
+        return None, None
 
     def _open_polling(self, exchange: Exchange) -> None:
         sid = self._make_sid()
@@ -238,14 +263,12 @@ class Engine:
             and options.allow_upgrades
             and "websocket" in options.transports
         )
-        words = {
-            "sid": session.id,
-            "upgrades": ["websocket"] if may_upgrade else [],
-            "pingInterval": round(options.ping_interval * 1000),
-            "pingTimeout": round(options.ping_timeout * 1000),
-            "maxPayload": options.max_payload,
-        }
-        return Frame(b"0" + json.dumps(words, separators=(",", ":")).encode(), compress=False)
+        upgrades = '"websocket"' if may_upgrade else ""
+        text = (
+            f'0{{"sid":"{session.id}","upgrades":[{upgrades}],"pingInterval":{round(options.ping_interval * 1000)},'
+            f'"pingTimeout":{round(options.ping_timeout * 1000)},"maxPayload":{options.max_payload}}}'
+        )
+        return Frame(text.encode(), compress=False)
 
     # -- sessions -------------------------------------------------------------------------------------------
 
@@ -259,19 +282,28 @@ class Engine:
         dirty = self._dirty
         self._dirty = []
         for session in dirty:
-            session.flush()
+            try:
+                session.flush()
+            except Exception:  # a face's fault with one client is not to silence the others
+                log.exception("%r could not be written to", session)
+                session.drop("transport error")
 
     def forget(self, session: Session, reason: str) -> None:
         """A session has ended; it calls this itself."""
         self.sessions.pop(session.id, None)
+
+    def reopen(self) -> None:
+        """Begin anew after `close`, in another life of the runtime."""
+        self.deadlines.clear()
+        self._dirty = []
+        self.draining = False
 
     def close(self, reason: str = "server shutting down") -> None:
         """End every session: polls under way are answered, WebSockets closed as going away (1001)."""
         self.draining = True
         for session in list(self.sessions.values()):
             session.close(reason, 1001)
-            if session.transport.name == "polling":
-                session.drop(reason)  # nobody waits 30 s for a poll that may never come
+            session.drop(reason, code=1001)  # nobody waits for a poll that may never come, or for a slow reader
         self._flush()
 
 

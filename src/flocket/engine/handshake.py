@@ -35,6 +35,8 @@ def verify(
     transport = query.get("transport", "")
     if transport not in options.transports:
         return Refusal(refusal.UNKNOWN_TRANSPORT, {"transport": transport})
+    if "j" in query and not options.jsonp:
+        return Refusal(refusal.BAD_REQUEST, {"name": "JSONP_DISABLED"})
     origin = request.header(b"origin")
     if origin is not None:
         if has_invalid_origin(origin):

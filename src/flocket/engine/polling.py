@@ -5,7 +5,7 @@ JSONP is the same body, wrapped. Knows exchanges and payloads; does not know how
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from flocket.codec import engineio3, jsonp, payload
@@ -23,12 +23,13 @@ __all__ = ["Polling"]
 
 CLOSE = Frame(b"1", compress=False)
 NOOP = Frame(b"6", compress=False)
+A_TURN = 500  # packets of one body that are handled at a stretch: then the others have their turn
 
 
 class Polling:
     """The carrier of one session that polls: at most one GET and one POST at a time."""
 
-    __slots__ = ("_engine", "_greets", "_poll", "_posting", "session", "writable")
+    __slots__ = ("_engine", "_greets", "_handling", "_poll", "_posting", "session", "writable")
 
     name = "polling"
 
@@ -37,7 +38,8 @@ class Polling:
         self.writable = False
         self._engine = engine
         self._poll: Exchange | None = None
-        self._posting: Exchange | None = None
+        self._posting: Exchange | None = None  # its body is being read
+        self._handling = False  # a body is there, and the rest of its packets waits for the next turn
         self._greets: str | None = greets  # the sid, until the first answer has left
 
     # -- what the client asks -----------------------------------------------------------------------------
@@ -68,7 +70,7 @@ class Polling:
 
     def _on_post(self, exchange: Exchange) -> None:
         assert self.session is not None
-        if self._posting is not None:
+        if self._posting is not None or self._handling:
             self._engine.respond(exchange, 400, [], b"")
             self.session.drop("transport error", "data request overlap from client")
             return
@@ -83,21 +85,42 @@ class Polling:
         exchange.read(self._engine.options.max_payload, lambda body: self._on_body(exchange, body, binary))
 
     def _on_body(self, exchange: Exchange, body: bytes | None, binary: bool) -> None:
-        assert self.session is not None
+        if self._posting is not exchange:
+            return  # the session has ended, or moved to a WebSocket, and has answered this request
         self._posting = None
         exchange.on_gone = None
         if body is None:
             self._engine.respond(exchange, 413, [], b"", close=True)
             return
         try:
-            for kind, data in self._decode(exchange.request, body, binary):
-                self.session.receive_packet(kind, data)
+            packets = iter(self._decode(exchange.request, body, binary))
         except DecodeError as error:
-            self._engine.respond(exchange, 400, [], b"")
-            self.session.bad_packet(error)
+            self._refuse_body(exchange, error)
+            return
+        self._deliver(exchange, packets)
+
+    def _deliver(self, exchange: Exchange, packets: Iterator[tuple[str, str | bytes]]) -> None:
+        self._handling = False
+        session = self.session
+        try:
+            for count, (kind, data) in enumerate(packets, 1):
+                if session is None or not session.open:
+                    break
+                session.receive_packet(kind, data)
+                if count == A_TURN:
+                    self._handling = True
+                    self._engine.call_soon(lambda: self._deliver(exchange, packets))
+                    return
+        except DecodeError as error:
+            self._refuse_body(exchange, error)
             return
         # text/html, as some old browsers offer text/plain for download.
         self._engine.respond(exchange, 200, [("Content-Type", "text/html")], b"ok")
+
+    def _refuse_body(self, exchange: Exchange, error: DecodeError) -> None:
+        self._engine.respond(exchange, 400, [], b"")
+        if self.session is not None:
+            self.session.bad_packet(error)
 
     def _decode(self, request: Request, body: bytes, binary: bool) -> Iterable[tuple[str, str | bytes]]:
         assert self.session is not None
@@ -167,14 +190,18 @@ class Polling:
         return 0  # an answered poll has left; the face's buffer holds one answer at the most
 
     def release(self) -> None:
-        """The session goes on over a WebSocket: no request may be left waiting."""
+        """The session goes on over a WebSocket: no request may be left waiting, and none is heard any more."""
         self.noop()
+        self._end_post()
         self.session = None
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """End what waits: the GET hears the close packet, a POST under way is answered."""
         if self._poll is not None:
             self.send([CLOSE])
+        self._end_post()
+
+    def _end_post(self) -> None:
         posting, self._posting = self._posting, None
         if posting is not None:
             posting.on_gone = None

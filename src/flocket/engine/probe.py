@@ -39,6 +39,8 @@ class Probe:
         self._transport: Transport = upgrade.accept(self, headers)
 
     def receive(self, frame: str | bytes) -> None:
+        if self._timeout is None:
+            return  # given up: the session may be gone, or may have another probe
         if frame == "2probe":
             self._transport.send([PONG_PROBE])
             self._engine.deadlines.cancel(self._noop)
@@ -56,8 +58,9 @@ class Probe:
         pass  # the one packet that a probe sends does not fill a buffer
 
     def on_lost(self, reason: str) -> None:
-        self._cancel()
-        self._session.upgrading = None
+        if self._timeout is not None:
+            self._cancel()
+            self._session.upgrading = None
 
     def _hurry(self) -> None:
         self._polling.noop()

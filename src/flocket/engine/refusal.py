@@ -5,10 +5,10 @@ Knows codes, statuses and bodies; does not know when they apply (handshake.py do
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from flocket.codec import json
 from flocket.engine.contracts import Headers
 
 __all__ = ["MESSAGES", "Refusal"]
@@ -56,10 +56,11 @@ class Refusal:
         return self.status or 400  # Node answers every refused upgrade with 400
 
     def body(self, data: Any = None) -> bytes:
+        """The answer in JSON. Raises EncodeError if `data`, which a user gave, cannot be sent."""
         answer: dict[str, Any] = {"code": self.code, "message": self.text}
         if data is not None:
             answer["data"] = data
-        return json.dumps(answer, separators=(",", ":")).encode()
+        return json.dumps(answer)
 
     def http_headers(self) -> Headers:
         return [("Content-Type", "application/json"), *self.headers]

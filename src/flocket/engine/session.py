@@ -178,12 +178,11 @@ class Session:
             return
         if self._waiting_pong:
             self._alive(frame)
-        if frame.__class__ is str:
-            kind = frame[:1]
-            if kind == "4":
+        if isinstance(frame, str):
+            if frame.startswith("4"):
                 self.handler.on_message(frame[1:])
             else:
-                self._control(kind, frame)
+                self._control(frame[:1], frame)
         elif self.protocol == 4:
             self.handler.on_message(frame)
         elif frame[:1] == b"\x04":
@@ -266,16 +265,18 @@ class Session:
             self._out = []
             self._buffered = 0
             transport.send(out)
-        if not self._out and (transport.writable or self._state == CLOSING):
-            if self._slow is not None:
-                self._engine.deadlines.cancel(self._slow)
-                self._slow = None
-            drained = self._drained
-            if drained is not None:
-                self._drained = None
-                for callback in drained:
-                    callback()
-            self.handler.on_drain()
+        if self._out:
+            return
+        if self._slow is not None:
+            self._engine.deadlines.cancel(self._slow)  # it took all that waited: from here on a new time runs
+            self._slow = None
+        # An answered poll has left, though the next one is not there yet: only a WebSocket keeps what it was given.
+        if transport.writable or not transport.pending() or self._state == CLOSING:
+            drained, self._drained = self._drained, None
+            for callback in drained or ():
+                callback()
+            if self._state != CLOSED:
+                self.handler.on_drain()
 
     def _over_bound(self, newest: int) -> None:
         if self.transport.writable:
@@ -296,14 +297,15 @@ class Session:
             self._too_slow()
 
     def _too_slow(self) -> None:
-        self._engine.counters.slow_consumers += 1
-        self._engine.counters.bytes_buffered_dropped += self._buffered
+        engine = self._engine
+        engine.counters.slow_consumers += 1
+        engine.counters.bytes_buffered_dropped += self._buffered
         self._state = CLOSING
         self._out = []
         self._buffered = 0
-        # Told at the end of the turn: whoever sends may be going through a room, which the end would change.
-        # 1013 is "try again later" (RFC 6455's registry of close codes).
-        self._engine.call_soon(lambda: self.drop("slow consumer", code=1013))
+        # Told in a turn of its own: whoever sends is in the middle of a room's members, and is not to lose one.
+        # 1013 is "try again later" in RFC 6455's registry of close codes.
+        engine.call_soon(lambda: self.drop("slow consumer", code=1013))
 
     # -- heartbeat ----------------------------------------------------------------------------------------
 

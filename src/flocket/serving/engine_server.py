@@ -203,6 +203,7 @@ class EngineServer(EngineApp):
 
     def _on_session(self, session: EngineSession) -> _Listener:
         listener = _Listener(self, Session(session))
+        session.handler = listener  # before the user may close it
         self._tell("connection", listener.session)
         return listener
 

@@ -7,23 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from flocket.adapters.buses.unix import UnixBus
+from flocket.adapters.bus import NodeIdentity
 from flocket.adapters.cluster import ClusterAdapter
-from flocket.cluster.relay import Relay
+from flocket.cluster.far import FarMesh, Lines
+from flocket.cluster.relay import Relay, RelayEngine
+from flocket.cluster.runtime import Inherited, meeting_key
 from flocket.cluster.worker import Worker
 from flocket.engine.engine import Engine
 from flocket.errors import AdapterError, ConfigError
 from flocket.serving.routes import EngineLike
 
-__all__ = ["Member", "Membership", "meet_siblings"]
+__all__ = ["Member", "Membership", "meet_siblings", "membership_of", "reach_far"]
 
 log = logging.getLogger("flocket")
-
-FIRST_KIND = 64  # of the mesh's frames, above those of hand-overs and relays; each server's bus takes five
-KINDS = 5
 
 
 class Member(Protocol):
@@ -32,6 +33,7 @@ class Member(Protocol):
     _engine: Engine
     _front: EngineLike
     _tag: str
+    _cluster: str | None
 
     def _join_siblings(self, adapter: ClusterAdapter) -> None:
         """Reach the siblings' clients through this, unless the user chose an adapter."""
@@ -42,45 +44,66 @@ class Membership:
 
     def __init__(self, worker: Worker, members: Sequence[Member]) -> None:
         self.worker = worker
-        self._members = members
-        self._relay: Relay | None = None
+        # Before the mesh runs: what siblings say first is heard.
+        for member in members:
+            member._tag = worker.node.tag
+            member._front = worker.relay.front(member._engine)
+            bus = worker.bus(member._engine.options.path)
+            member._join_siblings(ClusterAdapter(bus, node=worker.node))
 
     async def join(self) -> None:
         """Before the servers start: their session ids carry this worker's tag."""
         await self.worker.join()
-        mesh = self.worker.mesh
-        self._relay = Relay(mesh)
-        for index, member in enumerate(self._members):
-            member._tag = mesh.node.tag
-            member._front = self._relay.front(member._engine)
-            bus = UnixBus(mesh, first_kind=FIRST_KIND + KINDS * index)
-            member._join_siblings(ClusterAdapter(bus, node=mesh.node))
 
     @property
     def pending(self) -> int:
         """What came here and is owed to somebody: connections without a protocol, requests under relay."""
-        return self.worker.pending + (self._relay.pending if self._relay is not None else 0)
+        return self.worker.pending + self.worker.relay.pending
 
     async def leave(self, seconds: float) -> None:
         """Accept no more, and let what is pending find its place, within `seconds`."""
         self.worker.leave()
-        if self._relay is not None:
-            self._relay.leave()
         loop = asyncio.get_running_loop()
         end = loop.time() + seconds
         while self.pending and loop.time() < end:  # noqa: ASYNC110  # what ends it is spread over many objects
             await asyncio.sleep(0.02)
+        self.worker.take_no_more()
 
     async def aclose(self) -> None:
         await self.worker.aclose()
 
 
-async def meet_siblings(member: Member, cluster: str | None) -> Membership | None:
+def membership_of(members: Sequence[Member], given: Inherited | None) -> Membership | None:
+    """Where these servers meet their siblings; None if they can have none."""
+    cluster = next((member._cluster for member in members if member._cluster is not None), None)
+    key = meeting_key(cluster, given.token if given is not None else None)
+    if key is None:
+        return None
+    # Two servers of one program, each alone under a host that is not ours, are no siblings of each other.
+    path = members[0]._engine.options.path if members else ""
+    return Membership(Worker(f"{key} {path}", given), members)
+
+
+async def meet_siblings(member: Member) -> Membership | None:
     """Join whoever serves the same under a host that is not ours; alone, with a warning, if that cannot be."""
     try:
-        membership = Membership(Worker(None, cluster=cluster), [member])
-        await membership.join()
+        membership = membership_of([member], None)
+        if membership is not None:
+            await membership.join()
     except (ConfigError, AdapterError) as error:
         log.warning("serving without siblings: %s", error)
         return None
     return membership
+
+
+def reach_far(member: Member, lines: Lines, prefix: str) -> FarMesh:
+    """Serve requests whose session is on another machine, over channels of the adapter's bus."""
+    node = NodeIdentity(os.urandom(8).hex(), member._tag, time.time_ns() // 1_000_000)
+    far = FarMesh(lines, node, prefix)
+    front = Relay(far).front(member._engine)
+    if isinstance(member._front, RelayEngine):
+        member._front.beyond = front  # siblings first: they are nearer
+    else:
+        member._front = front
+    far.start()
+    return far

@@ -24,6 +24,7 @@ from flocket.sockets.server import ServerOptions
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
+    from flocket.cluster.far import FarMesh
     from flocket.serving.asgi import ASGIApp
 
 __all__ = ["Server"]
@@ -107,12 +108,21 @@ class Server(EngineApp, SocketsServer[T]):
         self._lifespan_context: AbstractAsyncContextManager[Any] | None = None
         self.engine = EngineEvents(self._engine)
         self._front = self._engine
+        self._far: FarMesh | None = None
         self._worker = worker_number()
 
     @property
     def worker(self) -> int:
         """Which worker of this machine this is: 0 to N-1."""
         return self._worker
+
+    def adapter(self, factory: Any) -> None:
+        """Join other nodes: a URL (`redis://...`), an Adapter class, or an object that makes one for a namespace."""
+        if isinstance(factory, str):
+            from flocket.adapters.by_url import adapter_by_url
+
+            factory = adapter_by_url(factory)
+        super().adapter(factory)
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -129,11 +139,24 @@ class Server(EngineApp, SocketsServer[T]):
 
     async def _start(self) -> None:
         await SocketsServer._start(self)
+        lines = getattr(self._adapter, "lines", None)
+        if lines is not None:
+            from flocket.serving.membership import reach_far
+
+            self._far = reach_far(self, lines, self._engine.options.path)
         if self._user_lifespan is not None:
             self._lifespan_context = self._user_lifespan(self)
             await self._lifespan_context.__aenter__()
 
+    def _renew(self) -> None:
+        """Let a server that was closed start again, in another loop: for flocket.testing."""
+        if self._ended:
+            self._reopen()
+            self._ended, self._begun, self._siblings, self._lifespan_context = False, None, None, None
+
     async def _stop(self) -> None:
+        if self._far is not None:
+            self._far.close()
         await SocketsServer._stop(self)
         if self._lifespan_context is not None:
             await self._lifespan_context.__aexit__(None, None, None)

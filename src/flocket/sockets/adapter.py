@@ -6,10 +6,14 @@ An author who joins several nodes inherits it and adds the others to each method
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+import logging
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flocket.codec.socketio import Packet
+from flocket.engine.deadlines import Deadline
 from flocket.options import Recovery
 from flocket.sockets.answers import Answers
 from flocket.sockets.delivery import deliver
@@ -23,6 +27,8 @@ if TYPE_CHECKING:
     from flocket.sockets.socket import Socket
 
 __all__ = ["Adapter"]
+
+log = logging.getLogger("flocket")
 
 
 class Adapter:
@@ -65,7 +71,11 @@ class Adapter:
 
     def _tell(self, event: str, *args: str) -> None:
         for listener in self._listeners.get(event, ()):
-            listener(*args)
+            try:
+                listener(*args)
+            except Exception:  # the user's own mistake must not leave a socket half in a room
+                self.nsp._counters.handler_errors += 1
+                log.exception("%s: a listener of %r failed", self.nsp.name, event)
 
     def add_all(self, sid: str, rooms: Iterable[str]) -> None:
         """A socket of this process joins rooms."""
@@ -103,7 +113,7 @@ class Adapter:
     async def drained(self, target: Target) -> None:
         """Return once the buffers that an emission to `target` fills are below their mark."""
         await asyncio.sleep(0)
-        for socket in list(self.sockets_local(target)):
+        for socket in [socket for socket in self.sockets_local(target) if socket._behind]:
             await socket._drained()
 
     async def broadcast_with_ack(self, packet: Packet, target: Target, timeout: float) -> Answers:
@@ -148,38 +158,51 @@ class Adapter:
         that is gone. After `timeout` seconds answers are no longer listened for.
         """
         ack_id = packet.id = self.nsp._next_ack_id()
-        sockets = list(self.sockets_local(target))
-        on_count(len(sockets))
-        for socket in sockets:
-            socket._acks_made().expect(ack_id, on_answer)
-        deliver(sockets, packet, target, self.nsp)
+        sockets = self.sockets_local(target)
+        owed = len(sockets)
+        deadline: Deadline | None = None
 
         def forget() -> None:
             for socket in sockets:
-                socket._acks_made().forget(ack_id)
+                if socket._acks is not None:
+                    socket._acks.forget(ack_id)
 
-        self.nsp.server._deadlines.after(timeout, forget)
+        def on_one(values: list[Any] | None) -> None:
+            nonlocal owed
+            owed -= 1
+            if not owed:
+                self.nsp.server._deadlines.cancel(deadline)  # or it would keep all these sockets until its time
+            on_answer(values)
+
+        on_count(owed)
+        for socket in sockets:
+            socket._acks_made().expect(ack_id, on_one)
+        try:
+            deliver(sockets, packet, target, self.nsp)
+        except BaseException:
+            forget()
+            raise
+        if owed:
+            deadline = self.nsp.server._deadlines.after(timeout, forget)
 
     # -- the sockets themselves -----------------------------------------------------------------------------
 
-    def sockets_local(self, target: Target) -> Iterator[Socket[Any]]:
-        """The sockets of this process that the target means."""
+    def sockets_local(self, target: Target) -> list[Socket[Any]]:
+        """The sockets of this process that the target means; a copy, as whoever is told may leave."""
         sockets = self.nsp.sockets
+        # Copies: sending to one that does not read may end it, and its rooms with it, while we are in the middle.
         if target.rooms is None and not target.except_rooms:
-            yield from sockets.values()
-            return
-        for sid in self._rooms.resolve(target):
-            socket = sockets.get(sid)
-            if socket is not None:
-                yield socket
+            return list(sockets.values())
+        found = map(sockets.get, self._rooms.resolve(target))
+        return [socket for socket in found if socket is not None]
 
     async def fetch_sockets(self, target: Target) -> list[SocketDetails]:
         """What the sockets meant are now, of every node."""
-        return [socket._details() for socket in self.sockets_local(target)]
+        return [_copied(socket._details()) for socket in self.sockets_local(target)]
 
     async def count(self, target: Target) -> int:
         """How many sockets are meant, of every node."""
-        return sum(1 for _ in self.sockets_local(target))
+        return len(self.sockets_local(target))
 
     async def server_count(self) -> int:
         """How many nodes there are, this one included."""
@@ -190,7 +213,7 @@ class Adapter:
         self.add_sockets_local(target, rooms)
 
     def add_sockets_local(self, target: Target, rooms: tuple[str, ...]) -> None:
-        for socket in list(self.sockets_local(target)):
+        for socket in self.sockets_local(target):
             self.add_all(socket.id, rooms)
 
     def del_sockets(self, target: Target, rooms: tuple[str, ...]) -> None:
@@ -198,7 +221,7 @@ class Adapter:
         self.del_sockets_local(target, rooms)
 
     def del_sockets_local(self, target: Target, rooms: tuple[str, ...]) -> None:
-        for socket in list(self.sockets_local(target)):
+        for socket in self.sockets_local(target):
             for room in rooms:
                 self.remove(socket.id, room)
 
@@ -207,7 +230,7 @@ class Adapter:
         self.disconnect_sockets_local(target, close)
 
     def disconnect_sockets_local(self, target: Target, close: bool) -> None:
-        for socket in list(self.sockets_local(target)):
+        for socket in self.sockets_local(target):
             socket.disconnect(close)
 
     # -- recovery -------------------------------------------------------------------------------------------
@@ -236,3 +259,11 @@ class Adapter:
     async def server_side_emit_with_ack(self, args: list[Any], timeout: float) -> Answers:
         """Send an event to the other nodes and gather one answer of each."""
         return Answers()
+
+
+def _copied(details: SocketDetails) -> SocketDetails:
+    # As from another node: whoever fetches gets facts, not a hand on the socket itself.
+    try:
+        return replace(details, data=deepcopy(details.data))
+    except Exception:  # the user's own class may hold a lock, a connection, anything
+        return details

@@ -11,7 +11,7 @@ from typing import Any
 from flocket.codec import json, msgpack, socketio
 from flocket.codec.errors import DecodeError
 from flocket.codec.frames import Frame
-from flocket.codec.socketio import Assembly, Packet
+from flocket.codec.socketio import Assembly, Packet, PacketType
 from flocket.errors import ConfigError
 from flocket.options import Limits
 from flocket.sockets.contracts import Decoder, Parser
@@ -30,10 +30,11 @@ __all__ = [
 class Encoded:
     """One packet, ready for any session. `frames` are Engine.IO 4's; those of 3 are made when first needed."""
 
-    __slots__ = ("_older", "frames")
+    __slots__ = ("_older", "event", "frames")
 
-    def __init__(self, frames: tuple[Frame, ...]) -> None:
+    def __init__(self, frames: tuple[Frame, ...], event: str = "") -> None:
         self.frames = frames
+        self.event = event  # its name among all events of a cluster, where nodes must know one again; else ""
         self._older: tuple[Frame, ...] | None = None
 
     def for_protocol(self, protocol: int) -> tuple[Frame, ...]:
@@ -64,6 +65,13 @@ class PacketCodec:
         """The event with one more argument: where it stands in the log of a namespace that keeps one."""
         data = packet.data or read_frames(self, encoded.frames).data
         return self.encode(Packet(packet.type, packet.nsp, [*data, offset]), encoded.frames[0].compress)
+
+    def without_offset(self, encoded: Encoded) -> Encoded:
+        """The event as it was before `with_offset`. For the rare session that moves to another node."""
+        packet = read_frames(self, encoded.frames)
+        plain = self.encode(Packet(packet.type, packet.nsp, packet.data[:-1]), encoded.frames[0].compress)
+        plain.event = encoded.event
+        return plain
 
     def decoder(self) -> Decoder:
         raise NotImplementedError
@@ -174,7 +182,22 @@ class WrappedParser(PacketCodec):
         )
 
     def decoder(self) -> Decoder:
-        return self._parser.decoder()
+        return _UserDecoder(self._parser.decoder())
+
+
+class _UserDecoder:
+    """Takes a plain number for a packet's type: the sockets floor compares members by identity."""
+
+    __slots__ = ("_decoder",)
+
+    def __init__(self, decoder: Decoder) -> None:
+        self._decoder = decoder
+
+    def add(self, message: str | bytes) -> Packet | None:
+        packet = self._decoder.add(message)
+        if packet is not None:
+            packet.type = PacketType(packet.type)
+        return packet
 
 
 def choose_parser(parser: str | Parser, limits: Limits) -> PacketCodec:

@@ -48,7 +48,7 @@ class Rooms:
         members = self.rooms[room]
         members.discard(sid)
         self._tell("leave_room", room, sid)
-        if not members:
+        if not members and self.rooms.get(room) is members:  # a listener may have emptied it already
             del self.rooms[room]
             self._tell("delete_room", room)
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BroadcastOperator", "Sends", "Sphere", "event_packet"]
 
+EVENT = PacketType.EVENT
+
 # A client could not tell these from what its own library says.
 RESERVED = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
@@ -32,7 +34,7 @@ def event_packet(nsp: str, event: str, args: tuple[Any, ...], ack_id: int | None
         raise ConfigError(f"an event's name is a string, not {event!r:.80}")
     if event in RESERVED:
         raise ConfigError(f'"{event}" is a reserved event name')
-    return Packet(PacketType.EVENT, nsp, [event, *args], ack_id)
+    return Packet(EVENT, nsp, [event, *args], ack_id)
 
 
 class Sphere(Protocol):

@@ -44,6 +44,15 @@ class Reconnecting:
         await self._open()
         self._keeper = asyncio.get_running_loop().create_task(self._keep())
 
+    def begin(self) -> None:
+        """As `start`, without waiting: it is opened as soon as it can be."""
+        self.lost_at = asyncio.get_running_loop().time()
+        self._keeper = asyncio.get_running_loop().create_task(self._begin())
+
+    async def _begin(self) -> None:
+        await self._reopen()
+        await self._keep()
+
     async def aclose(self) -> None:
         """Close it for good, behind what was written."""
         if self._keeper is not None:

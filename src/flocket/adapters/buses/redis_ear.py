@@ -24,12 +24,12 @@ log = logging.getLogger("flocket")
 Hear = Callable[[str, bytes], None]  # channel, data
 Kind = bytes  # b"subscribe", b"psubscribe" or b"ssubscribe"
 _UNDO = {b"subscribe": b"unsubscribe", b"psubscribe": b"punsubscribe", b"ssubscribe": b"sunsubscribe"}
+_DO = {undo: do for do, undo in _UNDO.items()}
 _CONFIRM_TIME = 5.0  # seconds until all subscriptions must be confirmed on a new connection
 
 
 class Ear(Reconnecting):
-    """`listen` and `forget` take effect in order. `on_refused` is told of a subscription that Redis refuses.
-    """
+    """`listen` and `forget` take effect in order. `on_refused` is told of a subscription that Redis refuses."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint, "the receiving connection")
@@ -39,6 +39,7 @@ class Ear(Reconnecting):
         self._exact: dict[bytes, Hear] = {}
         self._patterns: dict[bytes, Hear] = {}
         self._shards: dict[bytes, Hear] = {}
+        self._confirmed_now: set[tuple[Kind, bytes]] = set()
         self._asked: deque[tuple[Kind, bytes]] = deque()  # commands that are not confirmed yet, in order
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -47,8 +48,7 @@ class Ear(Reconnecting):
     # -- subscriptions ------------------------------------------------------------------------------------
 
     def listen(self, kind: Kind, name: bytes, hear: Hear) -> None:
-        """Hear what is published on a channel (or a pattern's channels), now or once there is a connection.
-        """
+        """Hear what is published on a channel (or a pattern's channels), now or once there is a connection."""
         self._hearers[kind, name] = hear
         self._table(kind)[name] = hear
         self._command(kind, name)
@@ -63,8 +63,9 @@ class Ear(Reconnecting):
     def subscriptions(self) -> list[tuple[Kind, bytes]]:
         return list(self._hearers)
 
-    def hearer(self, kind: Kind, name: bytes) -> Hear | None:
-        return self._hearers.get((kind, name))
+    def confirmed(self, kind: Kind, name: bytes) -> bool:
+        """Whether Redis has said that it is subscribed, and has not taken it back."""
+        return (kind, name) in self._confirmed_now
 
     async def settled(self) -> None:
         """Return once every subscription so far is confirmed. Raises AdapterError if that takes too long."""
@@ -91,8 +92,7 @@ class Ear(Reconnecting):
         return self._pushed
 
     async def opened(self, connection: RespConnection) -> None:
-        self._asked.clear()
-        self._quiet.set()
+        self.closed()
         self._writer = connection
         connection.on_lost = lambda reason: self.closed()
         connection.expects_push = lambda: bool(self._asked)
@@ -102,6 +102,7 @@ class Ear(Reconnecting):
 
     def closed(self) -> None:
         self._writer = None
+        self._confirmed_now.clear()
         self._asked.clear()
         self._quiet.set()
 
@@ -139,8 +140,14 @@ class Ear(Reconnecting):
                 self._refused(verb, name, str(what))
         elif asked and asked[0] == (kind, what):
             asked.popleft()
-        elif kind == b"sunsubscribe" and self.on_taken is not None:
-            self.on_taken(what)  # unasked: the channel's slot has moved to another server
+            if kind in _UNDO:
+                self._confirmed_now.add((kind, what))
+            else:
+                self._confirmed_now.discard((_DO[kind], what))
+        elif kind == b"sunsubscribe":
+            self._confirmed_now.discard((b"ssubscribe", what))
+            if self.on_taken is not None:
+                self.on_taken(what)  # unasked: the channel's slot has moved to another server
         if not asked:
             self._quiet.set()
 

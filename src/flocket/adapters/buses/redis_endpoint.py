@@ -57,7 +57,9 @@ class Endpoint:
 
     @classmethod
     def of_client(cls, client: Any) -> Endpoint:
-        """Where a client of redis-py (redis.asyncio.Redis) is connected to."""
+        """Where a client of redis-py (redis.asyncio.Redis, or RedisCluster) is connected to."""
+        if hasattr(client, "startup_nodes") or hasattr(client, "get_default_node"):
+            return cls._of_cluster(client)
         pool = getattr(client, "connection_pool", None)
         if pool is None:
             raise ConfigError(f"client={client!r:.80}: a redis.asyncio.Redis, or give a URL")
@@ -67,9 +69,14 @@ class Endpoint:
         endpoint = cls._from_options(options, pool.connection_class, shown)
         if manager is None:
             return endpoint
-        return replace(
-            endpoint, sentinel=manager, service=pool.service_name, shown=f"sentinel's {pool.service_name}"
-        )
+        return replace(endpoint, sentinel=manager, service=pool.service_name, shown=f"sentinel's {pool.service_name}")
+
+    @classmethod
+    def _of_cluster(cls, client: Any) -> Endpoint:
+        nodes = getattr(client, "nodes_manager", client).startup_nodes
+        node = next(iter(nodes.values()))
+        options = {**getattr(client, "connection_kwargs", {}), "host": node.host, "port": node.port}
+        return cls._from_options(options, options.get("connection_class"), f"redis://{node.host}:{node.port}")
 
     @classmethod
     def _from_options(cls, options: dict[str, Any], connection: Any, shown: str) -> Endpoint:
@@ -159,9 +166,7 @@ class Endpoint:
 def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | None:
     from redis.asyncio.connection import SSLConnection
 
-    if not (isinstance(connection, type) and issubclass(connection, SSLConnection)) and not options.get(
-        "ssl"
-    ):
+    if not (isinstance(connection, type) and issubclass(connection, SSLConnection)) and not options.get("ssl"):
         return None
     kept = {key: value for key, value in options.items() if key.startswith("ssl_")}
     host = options.get("host") or "localhost"
@@ -171,4 +176,6 @@ def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | N
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     return " ".join(str(error).split()) or type(error).__name__

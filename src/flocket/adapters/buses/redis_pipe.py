@@ -12,7 +12,7 @@ from typing import Any
 
 from flocket.adapters.buses.reconnecting import Reconnecting
 from flocket.adapters.buses.redis_endpoint import Endpoint
-from flocket.adapters.buses.resp import RespConnection
+from flocket.adapters.buses.resp import OnError, RespConnection
 from flocket.adapters.outbox import Outbox, Overflow
 from flocket.errors import AdapterError
 
@@ -30,20 +30,20 @@ class Pipe(Reconnecting):
     def __init__(self, endpoint: Endpoint, overflow: Overflow = "fail") -> None:
         super().__init__(endpoint, "the publishing connection")
         self.dropped = 0
-        self.outbox: Outbox[Words] = Outbox(overflow=overflow)
+        self.outbox: Outbox[tuple[Words, OnError | None]] = Outbox(overflow=overflow)
         self._room = asyncio.Event()
         self._room.set()
 
-    def send(self, words: Words, size: int) -> bool:
+    def send(self, words: Words, size: int, on_error: OnError | None = None) -> bool:
         """Write a command, or queue it while there is no connection; False if it is lost, as there is no
         room.
         """
         connection = self.connection
         if connection is None:
-            if self.outbox.put(words, size):
+            if self.outbox.put((words, on_error), size):
                 return True
         elif connection.waiting + size <= MAX_UNSENT:
-            connection.send(*words)
+            connection.send(*words, on_error=on_error)
             if connection.waiting > MARK:
                 self._room.clear()
             return True
@@ -79,7 +79,8 @@ class Pipe(Reconnecting):
     def is_open(self) -> None:
         self._room.set()
         while self.outbox and self.connection is not None:
-            self.connection.send(*self.outbox.take())
+            words, on_error = self.outbox.take()
+            self.connection.send(*words, on_error=on_error)
 
     def closed(self) -> None:
         self._room.set()

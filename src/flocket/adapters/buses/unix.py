@@ -37,6 +37,12 @@ class UnixBus(Bus):
         self._last_sync = 0
         self._owns_mesh = False
         self._retry: asyncio.TimerHandle | None = None
+        # Now, not when it starts: the mesh may run already, and what peers subscribe to is told only once.
+        receivers = (self._on_subscribe, self._on_unsubscribe, self._on_data, self._on_sync, self._on_synced)
+        for offset, receiver in enumerate(receivers):
+            mesh.receive(first_kind + offset, receiver)
+        mesh.on_up.append(self._up)
+        mesh.on_down.append(self._down)
 
     # -- the Bus
 
@@ -45,11 +51,6 @@ class UnixBus(Bus):
             raise ValueError(f"the mesh is {self.mesh.node.uid}'s, not {node.uid}'s")
         self._on_message = on_message
         self._loop = asyncio.get_running_loop()
-        receivers = (self._on_subscribe, self._on_unsubscribe, self._on_data, self._on_sync, self._on_synced)
-        for offset, receiver in enumerate(receivers):
-            self.mesh.receive(self._kind + offset, receiver)
-        self.mesh.on_up.append(self._up)
-        self.mesh.on_down.append(self._down)
         if not self.mesh.running:
             self._owns_mesh = True
             await self.mesh.start()
@@ -114,6 +115,12 @@ class UnixBus(Bus):
         self._pending_size += len(data)
         return all(peer.waiting + self._pending_size <= QUEUE_LIMIT for peer in self._interest)
 
+    def catch_up(self) -> None:
+        """Deliver what the others have written to this node by now."""
+        for peer in list(self._interest):
+            if peer.incoming is not None:
+                peer.incoming.read_all()
+
     def interested(self, channels: Collection[str]) -> Collection[str]:
         found = []
         for peer, interest in list(self._interest.items()):
@@ -155,7 +162,7 @@ class UnixBus(Bus):
 
     def _tell_later(self) -> None:
         if self._retry is None:
-            self._retry = self._loop.call_later(_RETRY, self._tell_again)
+            self._retry = asyncio.get_running_loop().call_later(_RETRY, self._tell_again)
 
     def _tell_again(self) -> None:
         self._retry = None
@@ -165,8 +172,8 @@ class UnixBus(Bus):
     # -- in
 
     def _up(self, peer: Peer) -> None:
-        if peer not in self._interest:
-            self._interest[peer] = set()
+        self._interest.setdefault(peer, set())
+        if peer not in self._told:
             self._tell_all(peer)
         if self.on_peer_up is not None and peer.identity is not None:
             self.on_peer_up(peer.identity)
