@@ -300,7 +300,8 @@ class Socket(Sends, Generic[T]):
             return  # events behind a disconnect are dropped, as in Node
         name, *args = packet.data
         if name.__class__ is not str:
-            name = f"{name:g}"  # JavaScript may name events by numbers, and looks them up as text
+            # JavaScript may name events by numbers, and looks them up as text.
+            name = str(int(name)) if name == int(name) else str(name)
         answer = None if packet.id is None else self._answer_to(packet.id)
         events = self.nsp._events
         if self._listeners is not None or events.any:
