@@ -280,7 +280,7 @@ class ClusterNamespace(Adapter):
 
     def _deliver_frames(self, message: m.BroadcastFrames) -> None:
         target = target_of(message.opts)
-        frames = [Frame(payload, binary, compress=target.compress) for binary, payload in message.frames]
+        frames = [Frame.of(payload, binary, compress=target.compress) for binary, payload in message.frames]
         packet = Packet(PacketType.EVENT, self.nsp.name)  # its data is read from the frames, if anybody looks
         event = f"{message.uid}-{message.event}"
         deliver(self.sockets_local(target), packet, target, self.nsp, Encoded(tuple(frames), event))

@@ -10,7 +10,7 @@ from typing import Any
 
 from flocket.codec import json, msgpack, socketio
 from flocket.codec.errors import DecodeError
-from flocket.codec.frames import Frame
+from flocket.codec.frames import Frame, text_frame
 from flocket.codec.socketio import Assembly, Packet, PacketType
 from flocket.errors import ConfigError
 from flocket.options import Limits
@@ -96,18 +96,18 @@ class JsonParser(PacketCodec):
 
     def encode(self, packet: Packet, compress: bool = True) -> Encoded:
         text, attachments = socketio.encode(packet)
-        frame = Frame(text, compress=compress)
+        frame = Frame.of(text, compress=compress)
         if not attachments:
             return Encoded((frame,))
-        return Encoded((frame, *(Frame(data, True, compress=compress) for data in attachments)))
+        return Encoded((frame, *(Frame.of(data, True, compress=compress) for data in attachments)))
 
     def single(self, head: bytes, data: list[Any]) -> Frame | None:
         text = json.dumps_common(data)
-        return None if text is None else Frame(head + text)
+        return None if text is None else text_frame(head + text)
 
     def with_offset(self, packet: Packet, encoded: Encoded, offset: str) -> Encoded:
         text, *attachments = encoded.frames
-        longer = Frame(b'%b,"%b"]' % (text.payload[:-1], offset.encode()), compress=text.compress)
+        longer = Frame.of(b'%b,"%b"]' % (text.payload[:-1], offset.encode()), compress=text.compress)
         return Encoded((longer, *attachments))
 
     def decoder(self) -> Decoder:
@@ -148,7 +148,7 @@ class MsgpackParser(PacketCodec):
 
     def encode(self, packet: Packet, compress: bool = True) -> Encoded:
         _, (message,) = msgpack.encode(packet)
-        return Encoded((Frame(message, True, compress=compress),))
+        return Encoded((Frame.of(message, True, compress=compress),))
 
     def decoder(self) -> Decoder:
         return _MsgpackDecoder(self._limits)
@@ -174,9 +174,9 @@ class WrappedParser(PacketCodec):
     def encode(self, packet: Packet, compress: bool = True) -> Encoded:
         return Encoded(
             tuple(
-                Frame(b"4" + message.encode(), compress=compress)
+                Frame.of(b"4" + message.encode(), compress=compress)
                 if isinstance(message, str)
-                else Frame(bytes(message), True, compress=compress)
+                else Frame.of(bytes(message), True, compress=compress)
                 for message in self._parser.encode(packet)
             )
         )
