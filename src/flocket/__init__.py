@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from flocket.adapters.redis_classic import RedisAdapter as RedisAdapter
     from flocket.adapters.redis_sharded import ShardedRedisAdapter as ShardedRedisAdapter
     from flocket.adapters.redis_streams import RedisStreamsAdapter as RedisStreamsAdapter
+    from flocket.codec.socketio import Packet as Packet
+    from flocket.codec.socketio import PacketType as PacketType
     from flocket.emitter import AsyncEmitter as AsyncEmitter
     from flocket.emitter import Emitter as Emitter
     from flocket.engine.request import Request as Request
@@ -45,6 +47,7 @@ _HOMES = {
     "flocket.adapters.redis_classic": ("RedisAdapter",),
     "flocket.adapters.redis_sharded": ("ShardedRedisAdapter",),
     "flocket.adapters.redis_streams": ("RedisStreamsAdapter",),
+    "flocket.codec.socketio": ("Packet", "PacketType"),
     "flocket.emitter": ("AsyncEmitter", "Emitter"),
     "flocket.engine.request": ("Request",),
     "flocket.errors": (

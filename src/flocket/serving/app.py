@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flocket.engine.contracts import Exchange, Upgrade
 from flocket.engine.engine import Engine
-from flocket.errors import NotRunning
+from flocket.errors import FlocketError, NotRunning
 from flocket.observe import Counters
 from flocket.options import EngineOptions
 from flocket.serving.asgi import ASGIApp, AsgiFace, Receive, Scope, Send, request_of
 from flocket.serving.client_files import ClientFiles
+from flocket.serving.farewell import on_farewell
 from flocket.serving.paths import below, left_of_mount
 from flocket.serving.routes import EngineLike
 from flocket.serving.runtime import AsyncioRuntime
@@ -46,6 +48,7 @@ class EngineApp:
     _siblings: Membership | None = None
     _begun: asyncio.Task[None] | None = None
     _ended = False
+    _forget_farewell: Callable[[], None] = staticmethod(lambda: None)
 
     def _join_siblings(self, adapter: ClusterAdapter) -> None:
         """Reach the siblings' clients through this. An engine alone has nothing to say to them."""
@@ -88,6 +91,8 @@ class EngineApp:
             from flocket.serving.membership import meet_siblings
 
             self._siblings = await meet_siblings(self)
+        if one_of_many:
+            self._forget_farewell = on_farewell(lambda: self._runtime.spawn(self.close()))
         await self._start()
 
     async def close(self) -> None:
@@ -96,21 +101,32 @@ class EngineApp:
             self._ended = True
             return
         self._ended = True
+        self._forget_farewell()
+        if self._siblings is not None:
+            self._engine.draining = True
+            await self._siblings.leave(1.0)
         await self._stop()
         if self._siblings is not None:
-            await self._siblings.leave(1.0)
             await self._siblings.aclose()
         await asyncio.sleep(0)  # what was written last leaves in this turn
         self._runtime.release()
 
-    def from_thread(self, coroutine: Coroutine[Any, Any, R]) -> R:
-        """From another thread: run a coroutine in the server's loop, and wait for its result."""
+    def from_thread(self, awaitable: Awaitable[R]) -> R:
+        """From another thread: await something in the server's loop, and wait for its result."""
+
+        async def wait() -> R:
+            return await awaitable
+
         try:
-            loop = self._runtime.loop
+            if not self._runtime.thread:
+                raise NotRunning("the server is not running")
+            if self._runtime.thread == get_ident():
+                raise NotRunning("from_thread would wait for its own thread: here, use await")
         except NotRunning:
-            coroutine.close()
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
             raise
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+        return asyncio.run_coroutine_threadsafe(wait(), self._runtime.loop).result()
 
     # -- what a face asks -----------------------------------------------------------------------------------
 
@@ -142,7 +158,8 @@ class EngineApp:
         if kind == "lifespan":
             await _serve_lifespan(self, receive, send)
             return
-        await self._begin(under_host=True)
+        if not self._ended or self._begun is None:
+            await self._begin(under_host=True)  # a server that was closed refuses by itself, as long as it is asked
         root = scope.get("root_path", "")
         path = left_of_mount(root, scope["path"])
         rest = self._rest(path, mounted=bool(root))
@@ -194,8 +211,8 @@ class _Starting:
         async def start() -> None:
             try:
                 await self._app._begin(under_host=True)
-            except Exception:
-                log.exception("the server could not start")
+            except Exception as error:
+                _blame(error)
                 give_up()
             else:
                 serve()
@@ -239,8 +256,7 @@ class Beside:
         try:
             await self.ours._begin(under_host=True)
         except Exception as error:
-            log.exception("the server could not start")
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            await send({"type": "lifespan.startup.failed", "message": _blame(error)})
             return
         inner = _InnerLifespan(self.app, scope)
         failure = await inner.startup()
@@ -286,13 +302,21 @@ class _InnerLifespan:
         await self._task
 
 
+def _blame(error: Exception) -> str:
+    """Say why the server could not start: in a line if it is the installation's fault, else with the traceback."""
+    if isinstance(error, FlocketError):
+        log.error("the server could not start: %s", error)
+    else:
+        log.error("the server could not start", exc_info=error)
+    return str(error)
+
+
 async def _serve_lifespan(server: EngineApp, receive: Receive, send: Send) -> None:
     await receive()
     try:
         await server._begin(under_host=True)
     except Exception as error:
-        log.exception("the server could not start")
-        await send({"type": "lifespan.startup.failed", "message": str(error)})
+        await send({"type": "lifespan.startup.failed", "message": _blame(error)})
         return
     await send({"type": "lifespan.startup.complete"})
     await receive()

@@ -19,6 +19,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from flocket.cluster.adopt import Adopter
+from flocket.cluster.listen import Listener
 from flocket.cluster.place import Sticky
 from flocket.cluster.runtime import Inherited
 from flocket.serving.app import EngineApp
@@ -103,28 +104,33 @@ class _Host(uvicorn.Server):
         self._given = given
         self._sticky: Sticky = sticky
         self._membership: Membership | None = None
+        self._adopter: Adopter | None = None
+        self._listener: Listener | None = None  # where there are no siblings
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         alone = self._given is None and all(member._cluster is None for member in self._members)
         membership = None if alone else membership_of(self._members, self._given)
-        if membership is None:
-            await super().startup(self._listening)
-            return
         self._membership = membership
-        await membership.join()
+        if membership is not None:
+            await membership.join()
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
         self.servers = []
-        routes = routes_of(self.config.app)
-        membership.worker.accept(
-            self._listening,
-            Adopter(self._make_protocol, self.config.ssl),
-            lambda: sum(member._engine.clients_count for member in self._members),
-            sticky=self._sticky,
-            is_ours=lambda path: routes.find(path) is not None,
-            readable=self.config.ssl is None,
-        )
+        self._adopter = Adopter(self._make_protocol, self.config.ssl)
+        if membership is None:
+            # Not by the loop's own server: uvloop's accepts and drops while descriptors are out.
+            self._listener = Listener(self._listening, self._adopter.adopt)
+        else:
+            routes = routes_of(self.config.app)
+            membership.worker.accept(
+                self._listening,
+                self._adopter,
+                lambda: sum(member._engine.clients_count for member in self._members),
+                sticky=self._sticky,
+                is_ours=lambda path: routes.find(path) is not None,
+                readable=self.config.ssl is None,
+            )
         self.started = True
 
     def _make_protocol(self) -> asyncio.Protocol:
@@ -140,8 +146,8 @@ class _Host(uvicorn.Server):
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
+        if self._listener is not None:
+            self._listener.close()
         for member in self._members:
             member._engine.draining = True
         if self._membership is not None:
@@ -150,6 +156,8 @@ class _Host(uvicorn.Server):
         for member in self._members:
             await member.close()
         await super().shutdown(self._listening)
+        if self._adopter is not None:
+            await self._adopter.aclose()
         if self._membership is not None:
             await self._membership.aclose()
 

@@ -67,6 +67,7 @@ class Membership:
         end = loop.time() + seconds
         while self.pending and loop.time() < end:  # noqa: ASYNC110  # what ends it is spread over many objects
             await asyncio.sleep(0.02)
+        self.worker.take_no_more()
 
     async def aclose(self) -> None:
         await self.worker.aclose()
@@ -76,7 +77,11 @@ def membership_of(members: Sequence[Member], given: Inherited | None) -> Members
     """Where these servers meet their siblings; None if they can have none."""
     cluster = next((member._cluster for member in members if member._cluster is not None), None)
     key = meeting_key(cluster, given.token if given is not None else None)
-    return None if key is None else Membership(Worker(key, given), members)
+    if key is None:
+        return None
+    # Two servers of one program, each alone under a host that is not ours, are no siblings of each other.
+    path = members[0]._engine.options.path if members else ""
+    return Membership(Worker(f"{key} {path}", given), members)
 
 
 async def meet_siblings(member: Member) -> Membership | None:

@@ -151,6 +151,12 @@ class Server(EngineApp, SocketsServer[T]):
             self._lifespan_context = self._user_lifespan(self)
             await self._lifespan_context.__aenter__()
 
+    def _renew(self) -> None:
+        """Let a server that was closed start again, in another loop: for flocket.testing."""
+        if self._ended:
+            self._reopen()
+            self._ended, self._begun, self._siblings, self._lifespan_context = False, None, None, None
+
     async def _stop(self) -> None:
         if self._far is not None:
             self._far.close()
