@@ -63,8 +63,9 @@ class Routes:
         return None
 
     def servers(self) -> list[Routed]:
-        """Each server of ours once, in the order in which they are found."""
-        return list({id(server): server for _, server in self._servers}.values())
+        """Each server of ours once, in the order in which they are found; not the applications that they share."""
+        found = [getattr(server, "ours", server) for _, server in self._servers]
+        return list({id(server): server for server in found}.values())
 
     def find(self, path: str) -> EngineLike | None:
         for prefix, server in self._servers:

@@ -5,6 +5,7 @@ Knows how to begin and end; does not know packets.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -130,13 +131,23 @@ class Server(EngineApp, SocketsServer[T]):
     async def _start(self) -> None:
         await SocketsServer._start(self)
         if self._user_lifespan is not None:
-            self._lifespan_context = self._user_lifespan(self)
-            await self._lifespan_context.__aenter__()
+            context = self._user_lifespan(self)
+            await context.__aenter__()
+            self._lifespan_context = context  # only what was entered is left
+
+    def _end_sessions(self) -> None:
+        SocketsServer._end_sessions(self)
+
+    def _working(self) -> set[asyncio.Task[Any]]:
+        return self._work | EngineApp._working(self)
 
     async def _stop(self) -> None:
-        await SocketsServer._stop(self)
-        if self._lifespan_context is not None:
-            await self._lifespan_context.__aexit__(None, None, None)
+        await self._cancel_tasks()
+        try:
+            if self._lifespan_context is not None:
+                await self._lifespan_context.__aexit__(None, None, None)
+        finally:
+            await SocketsServer._stop(self)
 
     def run(
         self,

@@ -110,7 +110,7 @@ def failed(socket: Socket[Any], event: str, error: Exception, answer: Answer | N
         if answer is not None:
             answer(error_answer(error))
         return
-    socket.server.create_task(_tell_hooks(socket, event, error, answer, hooks))
+    socket.server._drive(_tell_hooks(socket, event, error, answer, hooks))
 
 
 async def _tell_hooks(
@@ -146,14 +146,13 @@ def error_answer(error: Exception) -> dict[str, Any]:
 class Turns:
     """One socket's handlers in order: which run, which events wait. None starts before `connection` has returned."""
 
-    __slots__ = ("_limit", "_running", "_socket", "_tasks", "_waiting", "idle", "ready")
+    __slots__ = ("_limit", "_running", "_socket", "_waiting", "idle", "ready")
 
     def __init__(self, socket: Socket[Any], limit: int) -> None:
         self._socket = socket
         self._limit = limit
         self._running = 0
         self._waiting: deque[Callable[[], None]] | None = None
-        self._tasks: set[asyncio.Task[None]] | None = None
         self.ready = False
         self.idle = False  # the next event may start at once: the hot path asks no more than this
 
@@ -176,18 +175,16 @@ class Turns:
 
     def start(self, coroutine: Any) -> None:
         """Run the rest of an event's handlers as a task, which takes one of the places."""
-        task = self._socket.server._runtime.create_task(coroutine)
+        server = self._socket.server
+        task = server._runtime.create_task(coroutine)
         self._running += 1
         self.idle = self.idle and self._running < self._limit
-        if self._tasks is None:
-            self._tasks = set()
-        self._tasks.add(task)
+        server._work.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running -= 1
-        assert self._tasks is not None
-        self._tasks.discard(task)
+        self._socket.server._work.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("%s: a task failed", self._socket.nsp.name, exc_info=task.exception())
         self._pump()

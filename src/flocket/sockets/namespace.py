@@ -167,7 +167,7 @@ class Namespace(Sends, Receives, Generic[T]):
             if call is None:
                 socket._last_rooms = None  # `disconnecting` is over
             elif call[0].kind != PLAIN:
-                self.server.create_task(self._say_rest(socket, calls[index:]))
+                self.server._drive(self._say_rest(socket, calls[index:]))
                 return
             else:
                 self._guard(call[0].function, call[1])

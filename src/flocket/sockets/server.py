@@ -73,7 +73,8 @@ class Server(Sends, Receives, Generic[T]):
         self._deadlines = self._engine.deadlines
         self._adapter: Any = Adapter
         self._adapter_chosen = False
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()  # of the user, in the background
+        self._work: set[asyncio.Task[Any]] = set()  # that run the user's handlers
         self._namespaces: dict[str, Namespace[T]] = {}
         self._parents: list[ParentNamespace[T]] = []
         self._adapters_ready: dict[str, asyncio.Task[None]] = {}
@@ -216,22 +217,27 @@ class Server(Sends, Receives, Generic[T]):
         for nsp in list(self._namespaces.values()):
             await nsp.adapter.init()
 
-    async def _stop(self) -> None:
-        """End all: clients are told, tasks cancelled, adapters closed."""
-        self._running = False
+    def _end_sessions(self) -> None:
+        """Take no new sessions, and end all that there are. Handlers that run go on."""
         for nsp in list(self._namespaces.values()):
             for socket in list(nsp.sockets.values()):
                 socket._on_close("server shutting down")
         self._engine.close()
+
+    async def _cancel_tasks(self) -> None:
+        others = [task for task in (*self._work, *self._tasks) if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _stop(self) -> None:
+        """Leave the other nodes."""
+        self._running = False
         for nsp in list(self._namespaces.values()):
             await nsp.adapter.close()
         aclose = getattr(self._adapter, "aclose", None)
         if aclose is not None:
             await aclose()
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _on_session(self, session: Session) -> Handler:
         client = Client(self, session)
@@ -274,8 +280,8 @@ class Server(Sends, Receives, Generic[T]):
         return task
 
     def _drive(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine of ours that calls the user's functions."""
-        self.create_task(coroutine)
+        """Run a coroutine of ours that calls the user's functions: when the server stops, it may end."""
+        self._own_task(coroutine, self._work)
 
     async def _await_if_needed(self, value: Any) -> Any:
         return await value if inspect.isawaitable(value) else value
@@ -289,7 +295,7 @@ class Server(Sends, Receives, Generic[T]):
             log.exception("an observer failed")
             return
         if inspect.isawaitable(result):
-            self.create_task(self._await_if_needed(result))
+            self._drive(self._await_if_needed(result))
 
     async def _within(self, seconds: float, done: asyncio.Event, values: list[Any]) -> None:
         """Wait for `done`. Raises AckTimeout with the values that came, in the wheel's time."""
