@@ -6,6 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flocket.adapters.bus import Bus as Bus
+    from flocket.adapters.cluster import ClusterAdapter as ClusterAdapter
+    from flocket.adapters.redis_classic import RedisAdapter as RedisAdapter
+    from flocket.adapters.redis_sharded import ShardedRedisAdapter as ShardedRedisAdapter
+    from flocket.adapters.redis_streams import RedisStreamsAdapter as RedisStreamsAdapter
+    from flocket.codec.socketio import Packet as Packet
+    from flocket.codec.socketio import PacketType as PacketType
     from flocket.emitter import AsyncEmitter as AsyncEmitter
     from flocket.emitter import Emitter as Emitter
     from flocket.engine.request import Request as Request
@@ -35,6 +42,12 @@ if TYPE_CHECKING:
     from flocket.sockets.socket import Socket as Socket
 
 _HOMES = {
+    "flocket.adapters.bus": ("Bus",),
+    "flocket.adapters.cluster": ("ClusterAdapter",),
+    "flocket.adapters.redis_classic": ("RedisAdapter",),
+    "flocket.adapters.redis_sharded": ("ShardedRedisAdapter",),
+    "flocket.adapters.redis_streams": ("RedisStreamsAdapter",),
+    "flocket.codec.socketio": ("Packet", "PacketType"),
     "flocket.emitter": ("AsyncEmitter", "Emitter"),
     "flocket.engine.request": ("Request",),
     "flocket.errors": (

@@ -9,7 +9,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-import uvicorn
 from tests.cluster.tools import identity, runtime_folder, until
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -17,28 +16,19 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from flocket import EngineServer, Session
 from flocket.adapters.buses.mesh import Mesh
 from flocket.cluster import relay_sender
+from flocket.cluster.ports import bind
 from flocket.cluster.relay import Relay
 from flocket.engine.sid import make_sid
-from flocket.serving.fast import HttpProtocol
-from flocket.serving.hosting import Host
-from flocket.serving.lifecycle import open_port
-from flocket.serving.routes import EngineLike
-
-
-class Clustered(EngineServer):
-    front: EngineLike
-
-    def flocket_route(self, path: str, mounted: bool = False) -> EngineLike | None:
-        found = super().flocket_route(path, mounted)
-        return self.front if found is self._engine else found
+from flocket.serving.hosting import Serving
 
 
 class Worker:
     def __init__(self, folder: Path) -> None:
         self.mesh = Mesh(folder, identity())
         self.relay = Relay(self.mesh)
-        self.eio = Clustered(max_payload=100_000, allow_eio3=True)
-        self.eio.front = self.relay.front(self.eio._engine)
+        self.eio = EngineServer(max_payload=100_000, allow_eio3=True)
+        self.eio._front = self.relay.front(self.eio._engine)
+        self.eio._tag = self.mesh.node.tag
         self.sessions: dict[str, Session] = {}
         self.heard: list[str | bytes] = []
         self.closed: list[tuple[str, str]] = []
@@ -48,15 +38,10 @@ class Worker:
 
     async def start(self) -> None:
         await self.mesh.start()
-        (listener,) = open_port("127.0.0.1", 0)
-        self.port = listener.getsockname()[1]
-        config = uvicorn.Config(
-            self.eio, http=HttpProtocol, lifespan="on", log_config=None, timeout_graceful_shutdown=1
-        )
-        self.host = Host(config)
-        self.serving = asyncio.create_task(self.host.serve_here([listener]))
-        await until(lambda: self.host.started)
-        self.eio._tag = self.mesh.node.tag
+        listening = bind("127.0.0.1", 0)
+        self.port = listening[0].getsockname()[1]
+        self.serving = asyncio.create_task(Serving(self.eio, drain=1.0).serve_here(listening))
+        await until(lambda: self.eio.health()["status"] == "ok")
 
     async def stop(self) -> None:
         self.serving.cancel()

@@ -16,14 +16,23 @@ NODE = ROOT / "tests" / "node"
 PACKAGES = Path(os.environ.get("FLOCKET_NODE_MODULES") or NODE / "node_modules")
 
 
+@pytest.fixture(params=[1, 4], ids=["one process", "four workers"])
+def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Program]:
+    yield from serving(request.param, tmp_path)
+
+
 @pytest.fixture
-def demo(tmp_path: Path) -> Iterator[Program]:
+def workers(tmp_path: Path) -> Iterator[Program]:
+    yield from serving(4, tmp_path)
+
+
+def serving(workers: int, tmp_path: Path) -> Iterator[Program]:
     port = free_port()
     # The client's package is found from the working directory upward, as `make run` leaves it.
     client = tmp_path / ".build" / "client"
     client.mkdir(parents=True)
     (client / "node_modules").symlink_to(PACKAGES)
-    with running(flocket("demo", "--port", str(port)), port, tmp_path) as program:
+    with running(flocket("demo", "--port", str(port), "--workers", str(workers)), port, tmp_path) as program:
         yield program
         status, seconds = program.end()
         assert (status, seconds < 2) == (0, True), program.printed()
@@ -54,6 +63,20 @@ def test_two_pages_talk(demo: Program, tmp_path: Path) -> None:
     assert "upgraded to websocket" in seen["story"]
     for picture in ("desk.png", "phone.png"):
         assert (tmp_path / picture).stat().st_size > 10_000
+
+
+def test_messages_typing_presence_and_history_cross_workers(workers: Program, tmp_path: Path) -> None:
+    seen = use(workers, "manyWorkers", tmp_path)
+    assert seen["ada"] == seen["late"] == ["from one worker", "from another"]
+    first, second = seen["workers"]
+    assert first != second, "who speaks, and from which worker"
+    assert first.removeprefix("worker ") in seen["facts"]
+    assert second == seen["who"][0]
+    ada, late = ([who.removesuffix(" (you)") for who in people] for people in seen["people"])
+    assert ada == late == ["Ada", *(f"Bo {number}" for number in range(1, seen["names"])), "Late"]
+    assert seen["counts"][:2] == [str(len(ada)), "1"]
+    assert (tmp_path / "workers.png").stat().st_size > 10_000
+    assert workers.printed().count("Socket.IO:") == 1, "the introduction is the first process's"
 
 
 def test_what_is_said_in_a_room_stays_in_it(demo: Program, tmp_path: Path) -> None:

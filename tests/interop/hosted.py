@@ -1,6 +1,6 @@
-"""The tests' server as a module that any host can import: `uvicorn tests.interop.hosted:io`, and its like.
+"""The tests' server as a module that any ASGI server can import: `uvicorn tests.interop.hosted:io`.
 
-Its options come as JSON in FLOCKET_TEST_OPTIONS; what it answers is in behaviour.py.
+FLOCKET_TEST_OPTIONS may give it other options, as JSON.
 """
 
 from __future__ import annotations
@@ -12,4 +12,6 @@ from tests.interop.server import make
 
 __all__ = ["io"]
 
-io = make(json.loads(os.environ.get("FLOCKET_TEST_OPTIONS", "{}")))
+DEFAULT = '{"allow_eio3": true, "cleanup_empty_child_namespaces": true}'
+
+io = make(json.loads(os.environ.get("FLOCKET_TEST_OPTIONS", DEFAULT)))

@@ -59,9 +59,8 @@ def test_on_a_redis_cluster(
     urls = iter([masters[1].url, masters[2].url])
 
     async def test() -> None:
-        environment = {"REDIS_CLUSTER": "1"}
         async with mixed_cluster(
-            "sharded", masters[0].url, lambda: ShardedRedisAdapter(next(urls)), {}, **environment
+            "sharded", masters[0].url, lambda: ShardedRedisAdapter(next(urls)), {}, REDIS_CLUSTER="1"
         ) as cluster:
             await check(cluster)
 

@@ -74,6 +74,44 @@ const scenarios = {
     return { said: await messages(ada), story: await texts(ada, "#story span") };
   },
 
+  async manyWorkers() { // people come until two are on different workers
+    const here = [await open("/?name=Ada")];
+    await upgraded(here[0]);
+    const workers = () => texts(here[0], "#people .worker");
+    while (new Set(await workers()).size < 2) {
+      if (here.length === 8) throw new Error(`all on one: ${await workers()}`);
+      const name = `Bo ${here.length}`;
+      here.push(await open(`/?name=${name}`));
+      await upgraded(here.at(-1));
+      await has(here[0], "#people .who", name);
+    }
+    const [ada, bo] = [here[0], here.at(-1)];
+    await say(ada, "from one worker");
+    await has(bo, "#messages .body", "from one worker");
+    await say(bo, "from another");
+    await has(ada, "#messages .body", "from another");
+    await bo.locator("#text").pressSequentially("hm");
+    await has(ada, "#typing", "is typing");
+    await ada.click("#connection");
+    const facts = await texts(ada, "#facts dd");
+    await ada.click("#details .primary");
+    await ada.screenshot({ path: `${folder}/workers.png` });
+    const late = await open("/?name=Late"); // asks whichever worker it is on what was said
+    await upgraded(late);
+    await has(late, "#people .who", "Ada");
+    await has(ada, "#people .who", "Late");
+    await bo.click('#rooms button:has-text("python")');
+    await has(ada, "#messages .event", "left");
+    const seen = {
+      facts, ada: await messages(ada), late: await messages(late), workers: await texts(late, "#messages .head .worker"),
+      people: [await texts(ada, "#people .who"), await texts(late, "#people .who")], counts: await texts(ada, "#rooms .number"),
+      names: here.length - 1, who: await texts(bo, "#people .worker"),
+    };
+    await bo.close();
+    await has(late, "#rooms li:nth-child(2) .number", "0");
+    return seen;
+  },
+
   async rooms() {
     const ada = await open("/?name=Ada#python");
     await upgraded(ada);

@@ -38,7 +38,7 @@ const makeAdapter = async () => {
 
 const serve = (server) => {
   server.on("connection", (socket) => {
-    socket.data.name = socket.handshake.auth.name;
+    if (socket.handshake.auth.name) socket.data.name = socket.handshake.auth.name;
     socket.join("everyone");
     socket.on("join", (room, done) => done(socket.join(room)));
   });
@@ -82,9 +82,34 @@ const commands = (server, clients) => ({
   clientIds: () => clients.map((client) => client.id),
 });
 
+// Clients that lose their connection, and come back here with what they know from elsewhere.
+const comebacks = (http, clients) => ({
+  drop: async ({ client }) => {
+    const socket = clients[client];
+    const known = { id: socket.id, pid: socket._pid, offset: socket._lastOffset };
+    socket.io.reconnection(false);
+    const gone = new Promise((done) => socket.once("disconnect", done));
+    socket.io.engine.close();
+    await gone;
+    return known;
+  },
+  comeBack: async ({ pid, offset }) => {
+    const socket = connect(`http://127.0.0.1:${http.address().port}`, { transports: ["websocket"], autoConnect: false, forceNew: true });
+    Object.assign(socket, { _pid: pid, _lastOffset: offset });
+    const client = clients.push(socket) - 1;
+    socket.onAny((...args) => say({ client, event: args.map(show) }));
+    const connected = new Promise((done) => socket.once("connect", done));
+    socket.connect();
+    await connected;
+    return { client, recovered: socket.recovered, id: socket.id };
+  },
+});
+
 (async () => {
   const http = createServer();
-  const server = new Server(http, { adapter: await makeAdapter(), transports: ["websocket"] });
+  const connectionStateRecovery = process.env.RECOVERY ? { maxDisconnectionDuration: 60000 } : undefined;
+  const adapter = await makeAdapter();
+  const server = new Server(http, { adapter, transports: ["websocket"], connectionStateRecovery });
   serve(server);
   await new Promise((done) => http.listen(0, "127.0.0.1", done));
   const clients = [];
@@ -99,7 +124,7 @@ const commands = (server, clients) => ({
     await new Promise((done) => socket.on("connect", done));
     clients.push(socket);
   }
-  const can = commands(server, clients);
+  const can = { ...commands(server, clients), ...comebacks(http, clients) };
   say({ ready: true });
   readline.createInterface({ input: process.stdin }).on("line", async (line) => {
     const asked = JSON.parse(line, revive);

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import os
 import socket
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
 
 import uvicorn
+import uvloop
+from tests.serving.peer import until
 
 from flocket.codec.frames import Frame
 from flocket.engine.contracts import Exchange, Transport, Upgrade
@@ -30,7 +38,8 @@ class Echo:
 
     def receive(self, frame: str | bytes) -> None:
         assert self.transport is not None
-        self.engine.received.append(frame)
+        if self.engine.received is not None:
+            self.engine.received.append(frame)
         binary = isinstance(frame, bytes)
         self.transport.send([Frame(frame if isinstance(frame, bytes) else frame.encode(), binary)])
 
@@ -47,7 +56,7 @@ class EchoEngine:
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
         self.counters = Counters()
-        self.received: list[object] = _Forgetful()
+        self.received: list[object] | None = []
         self.events: list[str] = []
         self.exchanges: list[Exchange] = []
         self.upgrades: list[Upgrade] = []
@@ -92,15 +101,6 @@ class EchoEngine:
             exchange.respond(200, [], body)
 
 
-class _Forgetful(list[object]):
-    """Keeps the last hundred: the memory tests must not measure their own list."""
-
-    def append(self, item: object) -> None:
-        super().append(item)
-        if len(self) > 100:
-            del self[:50]
-
-
 class EchoApp:
     """An ASGI application with an EchoEngine at /echo; every other path says "asgi"."""
 
@@ -132,7 +132,7 @@ class EchoServer:
     def __init__(self, options: EngineOptions | None = None, **config: object) -> None:
         self.app = EchoApp(options)
         self.engine = self.app.flocket_engine
-        settings = {"log_level": "warning", "access_log": False, "lifespan": "off", **config}
+        settings = {"log_config": None, "lifespan": "off", **config}
         self.server = uvicorn.Server(uvicorn.Config(self.app, http=HttpProtocol, **settings))  # type: ignore[arg-type]
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
@@ -141,13 +141,33 @@ class EchoServer:
     async def __aenter__(self) -> EchoServer:
         self.socket.listen(1024)
         self._task = asyncio.create_task(self.server._serve([self.socket]))
-        while not self.server.started:
-            await asyncio.sleep(0.005)
+        await until(lambda: self.server.started)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.server.should_exit = True
         await self._task
+
+
+def run(main: Coroutine[Any, Any, None], uvloops: bool) -> None:
+    """Run a test on asyncio's own loop, or on uvloop's: their transports differ."""
+    factory = uvloop.new_event_loop if uvloops else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)
+
+
+@contextlib.contextmanager
+def echo_process(*options: str) -> Iterator[tuple[int, int]]:
+    """The program below in a process of its own: its port and process id."""
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(root / "src"), str(root)))}
+    command = [sys.executable, "-m", "tests.serving.echo", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            assert process.stdout is not None
+            yield int(process.stdout.readline()), process.pid
+        finally:
+            process.terminate()
 
 
 def main() -> None:
@@ -161,7 +181,9 @@ def main() -> None:
     options = EngineOptions(
         max_payload=given.max_payload, per_message_deflate=given.deflate, limits=Limits(fragments=given.fragments)
     )
-    config = uvicorn.Config(EchoApp(options), http=HttpProtocol, lifespan="off", log_level="warning")
+    app = EchoApp(options)
+    app.flocket_engine.received = None  # who measures memory does not want to measure this list
+    config = uvicorn.Config(app, http=HttpProtocol, lifespan="off", log_level="warning")
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen(1024)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from collections.abc import Callable
@@ -75,7 +76,7 @@ class Peer:
         return await asyncio.wait_for(read, PATIENCE)
 
     async def answer(self, method: str = "GET") -> Answer:
-        raw = (await self._within(self.reader.readuntil(b"\r\n\r\n"))).decode()
+        raw = (await self._within(self.reader.readuntil(b"\r\n\r\n"))).decode("latin-1")
         status, *lines = raw.split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
         size = 0 if method == "HEAD" else int(headers.get("content-length", 0))
@@ -108,6 +109,15 @@ class Peer:
         underlying = self.writer.get_extra_info("socket")
         underlying.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
+
+
+async def farewell(*peers: Peer) -> None:
+    """Close many, and wait until they are."""
+    for peer in peers:
+        peer.close()
+    for peer in peers:
+        with contextlib.suppress(OSError):
+            await peer.writer.wait_closed()
 
 
 async def until(condition: Callable[[], bool], seconds: float = PATIENCE) -> None:

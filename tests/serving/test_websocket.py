@@ -9,24 +9,33 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from tests.serving.echo import EchoServer, run
+from tests.serving.peer import Peer, masked, until, upgrade_head
 
 from flocket.codec.frames import Frame
 from flocket.options import EngineOptions, Limits
-from tests.serving.echo import EchoServer
-from tests.serving.peer import Peer, masked, until, upgrade_head
 
 FIN = 0x80
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
 
 
+uvloops = False
+
+
+@pytest.fixture(autouse=True, params=["asyncio", "uvloop"])
+def _loop(request: pytest.FixtureRequest) -> None:
+    global uvloops
+    uvloops = request.param == "uvloop"
+
+
 def served(
     scenario: Callable[[EchoServer], Coroutine[Any, Any, None]], options: EngineOptions | None = None
 ) -> None:
-    async def run() -> None:
+    async def main() -> None:
         async with EchoServer(options) as server:
             await scenario(server)
 
-    asyncio.run(run())
+    run(main(), uvloops)
 
 
 def closes_with(code: int, *sent: bytes, options: EngineOptions | None = None) -> None:
@@ -60,7 +69,7 @@ def test_frames_cut_at_every_byte_are_the_same_messages() -> None:
 
     async def scenario(server: EchoServer) -> None:
         for cut in range(1, len(wire)):
-            del server.engine.received[:]
+            server.engine.received = []
             peer = await Peer.websocket(server.port)
             peer.send(wire[:cut])
             await asyncio.sleep(0)
@@ -195,6 +204,18 @@ def test_a_failed_peer_that_goes_on_sending_still_reads_why() -> None:
     served(scenario)
 
 
+def test_a_failed_peer_that_does_not_leave_is_dropped_in_time() -> None:
+    async def scenario(server: EchoServer) -> None:
+        peer = await Peer.websocket(server.port)
+        peer.send(b"\xff" * 100)
+        assert (await peer.frame()).first == FIN | CLOSE
+        assert server.server.server_state.connections
+        await until(lambda: not server.server.server_state.connections, 2)
+        peer.close()
+
+    served(scenario, EngineOptions(limits=Limits(close_time=0.2)))
+
+
 # -- pings ------------------------------------------------------------------------------------------------
 
 
@@ -212,7 +233,9 @@ def test_pings_are_answered_with_their_payload_in_order() -> None:
 # -- closing ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("payload", [b"", b"\x03\xe8", b"\x03\xe9bye", b"\x03\xf6", b"\x0b\xb8", b"\x13\x87" + b"r" * 123])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\x03\xe8", b"\x03\xe9bye", b"\x03\xf6", b"\x0b\xb8", b"\x13\x87" + b"r" * 123]
+)
 def test_a_close_is_answered_with_its_code_and_an_empty_one_empty(payload: bytes) -> None:
     async def scenario(server: EchoServer) -> None:
         peer = await Peer.websocket(server.port)
@@ -295,7 +318,7 @@ def test_the_end_is_told_once_and_names_what_happened() -> None:
 
 
 def test_a_stopping_server_closes_with_1001() -> None:
-    async def run() -> None:
+    async def main() -> None:
         async with EchoServer() as server:
             peer = await Peer.websocket(server.port)
             silent = await Peer.websocket(server.port)
@@ -307,7 +330,7 @@ def test_a_stopping_server_closes_with_1001() -> None:
             peer.close()
             silent.close()
 
-    asyncio.run(run())
+    run(main(), uvloops)
 
 
 def test_a_receiver_may_close_in_the_middle_of_a_read() -> None:

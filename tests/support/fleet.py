@@ -35,6 +35,8 @@ class LocalClient:
         self.events: list[list[Any]] = []
         self.answer: Callable[[list[Any]], list[Any] | None] = lambda data: [data[0]]
         self.sid = ""
+        self.pid: str | None = None
+        self.offset: str | None = None  # where the last event stood in the log, as the official client notes it
         self.closed = ""
         self.disconnected = False
         self.request = Request("GET", "/socket.io/", "EIO=4&transport=websocket", [(b"user-agent", b"local")])
@@ -88,10 +90,12 @@ class LocalClient:
 
     def _hear(self, packet: Packet) -> None:
         if packet.type == PacketType.CONNECT:
-            self.sid = packet.data["sid"]
+            self.sid, self.pid = packet.data["sid"], packet.data.get("pid")
         elif packet.type == PacketType.DISCONNECT:
             self.disconnected = True
         elif packet.type == PacketType.EVENT:
+            if self.pid is not None and isinstance(packet.data[-1], str):
+                self.offset = packet.data[-1]
             self.events.append(packet.data)
             answer = None if packet.id is None else self.answer(packet.data)
             if answer is not None:
@@ -123,13 +127,16 @@ class LocalClient:
 
 @asynccontextmanager
 async def fleet(
-    count: int, make_adapter: Callable[[], Any], setup: Callable[[Server[Any]], None] | None = None
+    count: int,
+    make_adapter: Callable[[], Any],
+    setup: Callable[[Server[Any]], None] | None = None,
+    **options: Any,
 ) -> AsyncIterator[list[Server[Any]]]:
-    """So many servers, each with an adapter of its own, running within the loop."""
+    """So many servers, each with an adapter of its own, running within the loop; `options` are the servers'."""
     async with AsyncExitStack() as stack:
         servers: list[Server[Any]] = []
         for _ in range(count):
-            server: Server[Any] = Server()
+            server: Server[Any] = Server(**options)
             server.adapter(make_adapter())
             if setup is not None:
                 setup(server)

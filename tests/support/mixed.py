@@ -17,6 +17,7 @@ from tests.support.node_process import NODE_FOLDER, node_environment
 from tests.support.polling import until
 
 from flocket import Server
+from flocket.options import Recovery
 
 __all__ = ["Mixed", "NodeNode", "mixed_cluster", "serve_like_node"]
 
@@ -51,6 +52,8 @@ class NodeNode:
         while line := await self._process.stdout.readline():
             said = json.loads(line)
             if "client" in said:
+                while len(self.events) <= said["client"]:
+                    self.events.append([])
                 self.events[said["client"]].append(said["event"])
             elif "told" in said:
                 self.told.append(said["told"])
@@ -96,7 +99,8 @@ def serve_like_node(server: Server[Any]) -> None:
 
     @server.on("connection")
     async def connection(socket: Any) -> None:
-        socket.data["name"] = socket.handshake.auth["name"]
+        if "name" in socket.handshake.auth:
+            socket.data["name"] = socket.handshake.auth["name"]
         await socket.join("everyone")
 
     @server.on_server_side("count")
@@ -140,7 +144,12 @@ class Mixed:
 
 @asynccontextmanager
 async def mixed_cluster(
-    kind: str, url: str, make_adapter: Callable[[], Any], options: dict[str, Any], **environment: str
+    kind: str,
+    url: str,
+    make_adapter: Callable[[], Any],
+    options: dict[str, Any],
+    recovery: Recovery | None = None,
+    **environment: str,
 ) -> AsyncIterator[Mixed]:
     """A cluster on the Redis of `url`; `options` are those of Node's adapter."""
     async with AsyncExitStack() as stack:
@@ -148,7 +157,7 @@ async def mixed_cluster(
         for node in mixed.theirs:
             await node.start()
             stack.push_async_callback(node.aclose)
-        mixed.ours = await stack.enter_async_context(fleet(2, make_adapter, serve_like_node))
+        mixed.ours = await stack.enter_async_context(fleet(2, make_adapter, serve_like_node, recovery=recovery))
         for number, server in enumerate(mixed.ours):
             for nth in (0, 1):
                 auth = {"name": f"ours{number}-{nth}"}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from flocket.adapters import messages as m
@@ -196,6 +196,20 @@ class ClusterNamespace(Adapter):
         finally:
             del self.questions[question.request_id]
 
+    async def ask_nodes(self, make: Callable[[str], m.Message], uid: str = "") -> Answers:
+        """Ask every other node, or the one `uid`; `make` gives the question for a request's id."""
+        question = Question(make_request_id())
+        asked = make(question.request_id)
+        if not uid:
+            return await self._ask(question, asked, self.requests_timeout, type(asked).__name__)
+        question.expect_nodes((uid,))
+        self.questions[question.request_id] = question
+        try:
+            self.link.say(asked, uid)
+            return await self._gather(question, self.requests_timeout, type(asked).__name__)
+        finally:
+            del self.questions[question.request_id]
+
     async def _ask(self, question: Question, asked: m.Message, timeout: float, what: str) -> Answers:
         self.questions[question.request_id] = question
         try:
@@ -268,7 +282,8 @@ class ClusterNamespace(Adapter):
         target = target_of(message.opts)
         frames = [Frame(payload, binary, compress=target.compress) for binary, payload in message.frames]
         packet = Packet(PacketType.EVENT, self.nsp.name)  # its data is read from the frames, if anybody looks
-        deliver(self.sockets_local(target), packet, target, self.nsp, Encoded(tuple(frames)))
+        event = f"{message.uid}-{message.event}"
+        deliver(self.sockets_local(target), packet, target, self.nsp, Encoded(tuple(frames), event))
 
     def _answer(self, message: m.Message) -> None:
         uid, nsp = self.link.uid, self.nsp.name
@@ -392,3 +407,7 @@ def _hear(question: Question, response: m.Response) -> None:
             question.client_gone(uid)
         case m.Absent():
             question.answer(uid)
+        case m.FindSessionResponse(rooms=rooms):
+            question.answer(uid, () if rooms is None else ((uid, rooms),))
+        case m.TakeSessionResponse():
+            question.answer(uid, (response,) if response.sid else ())

@@ -19,6 +19,7 @@ from flocket.adapters.brain import ClusterNamespace
 from flocket.adapters.bus import Bus, Interest, NodeIdentity, PeerEvents
 from flocket.adapters.counters import AdapterCounters
 from flocket.adapters.link import Link, Receive
+from flocket.adapters.moving import Moving
 from flocket.adapters.peers import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Order, Peers
 from flocket.adapters.questions import Question
 from flocket.adapters.translate import options_of
@@ -26,7 +27,9 @@ from flocket.adapters.wire.native import Native
 from flocket.codec.errors import DecodeError
 from flocket.codec.socketio import Packet
 from flocket.engine.sid import make_tag
+from flocket.errors import EncodeError
 from flocket.sockets.parsers import Encoded
+from flocket.sockets.recovery import Restored, Saved
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
@@ -244,9 +247,47 @@ class _Namespace(ClusterNamespace):
     def __init__(self, nsp: Namespace[Any], cluster: ClusterAdapter) -> None:
         super().__init__(nsp, cluster.requests_timeout)
         self._cluster = cluster
+        self._moving: Moving | None = None
 
     def make_link(self) -> Link:
-        return _NativeLink(self, self._cluster)
+        link = _NativeLink(self, self._cluster)
+        if self.log is not None:
+            catch_up = getattr(self._cluster.bus, "catch_up", _nothing)
+            self._moving = Moving(self, self.log, link.subscribe_room, link.unsubscribe_room, catch_up)
+            link.holds = self._moving.holds
+        return link
+
+    def persist_session(self, saved: Saved) -> None:
+        super().persist_session(saved)
+        if self._moving is not None:
+            self._moving.keep(saved)
+
+    async def restore_session(self, pid: str, offset: str | None) -> Restored | None:
+        here = self.log is not None and self.log.rooms_of(pid) is not None
+        if here or self._moving is None or not self._cluster.peers:
+            return await super().restore_session(pid, offset)
+        return await self._moving.fetch(pid, offset)
+
+    def _answer(self, message: m.Message) -> None:
+        if self._moving is None or not isinstance(message, m.FindSession | m.TakeSession):
+            super()._answer(message)
+        elif isinstance(message, m.FindSession):
+            self._reply(message.uid, self._moving.find(message))
+        else:
+            # In a turn of its own: it reads what the others wrote, and this word came in the midst of reading.
+            asyncio.get_running_loop().call_soon(self._give, self._moving, message)
+
+    def _give(self, moving: Moving, message: m.TakeSession) -> None:
+        try:
+            self._reply(message.uid, moving.give(message))
+        except EncodeError as error:
+            log.warning("%s: a session cannot move to another node: %s", self.nsp.name, error)
+            nothing = m.TakeSessionResponse(uid=self.link.uid, nsp=self.nsp.name, request_id=message.request_id)
+            self._reply(message.uid, nothing)
+
+
+def _nothing() -> None:
+    pass
 
 
 class _NativeLink(Link):
@@ -260,6 +301,8 @@ class _NativeLink(Link):
         self._cluster = cluster
         self._nsp = adapter.nsp
         self._interest = isinstance(cluster.bus, Interest)
+        self._events = 0
+        self.holds: Callable[[str], bool] = lambda room: False
 
     async def open(self, receive: Receive) -> None:
         self._cluster.enter(self._adapter, receive)
@@ -276,7 +319,11 @@ class _NativeLink(Link):
     def broadcast(self, packet: Packet, target: Target) -> Encoded | None:
         encoded = self._nsp._parser.encode(packet, target.compress)
         frames = tuple([(frame.binary, frame.payload) for frame in encoded.frames])
-        said = m.BroadcastFrames(uid=self.uid, nsp=self._nsp.name, frames=frames, opts=options_of(target))
+        self._events += 1
+        encoded.event = f"{self.uid}-{self._events}"
+        said = m.BroadcastFrames(
+            uid=self.uid, nsp=self._nsp.name, frames=frames, opts=options_of(target), event=self._events
+        )
         if target.rooms is not None and self._interest:
             self._cluster.say_where(target.rooms, self._nsp.name, said)
         else:
@@ -298,9 +345,16 @@ class _NativeLink(Link):
         await self._cluster.bus.settled()
 
     def room_created(self, room: str) -> None:
+        self.subscribe_room(room)
+
+    def room_deleted(self, room: str) -> None:
+        if not self.holds(room):
+            self.unsubscribe_room(room)
+
+    def subscribe_room(self, room: str) -> None:
         if self._interest:
             self._cluster.bus.subscribe(self._cluster.channel(self._nsp.name) + room)
 
-    def room_deleted(self, room: str) -> None:
+    def unsubscribe_room(self, room: str) -> None:
         if self._interest:
             self._cluster.bus.unsubscribe(self._cluster.channel(self._nsp.name) + room)

@@ -27,6 +27,8 @@ __all__ = [
     "Done",
     "FetchSockets",
     "FetchSocketsResponse",
+    "FindSession",
+    "FindSessionResponse",
     "Heartbeat",
     "InitialHeartbeat",
     "Join",
@@ -39,6 +41,8 @@ __all__ = [
     "ServerSideEmitResponse",
     "SocketIds",
     "SocketIdsResponse",
+    "TakeSession",
+    "TakeSessionResponse",
 ]
 
 EMITTER = "emitter"  # the uid of every emitter: it is no node, and never counted as one
@@ -91,6 +95,7 @@ class BroadcastFrames(Message, frozen=True, kw_only=True):
 
     frames: tuple[tuple[bool, bytes], ...]
     opts: Options
+    event: int = 0  # counts this node's events, so that a node can tell whether it has one already
 
 
 class Join(Message, frozen=True, kw_only=True):
@@ -175,6 +180,36 @@ class ClientGone(Response, frozen=True, kw_only=True):
 
 class Absent(Response, frozen=True, kw_only=True):
     """This node has no such namespace: it has nothing to answer."""
+
+
+class FindSession(Message, frozen=True, kw_only=True):
+    """Who keeps the session of a client that is away, by its private id?"""
+
+    request_id: str
+    pid: str
+
+
+class FindSessionResponse(Response, frozen=True, kw_only=True):
+    """`rooms` are those of the session; None: it is not here."""
+
+    rooms: tuple[str, ...] | None = None
+
+
+class TakeSession(Message, frozen=True, kw_only=True):
+    """Its client is here, and has received all up to `offset`: give it to me."""
+
+    request_id: str
+    pid: str
+    offset: str | None
+
+
+class TakeSessionResponse(Response, frozen=True, kw_only=True):
+    """The session, and the events that it missed, each with its name and frames; without `sid` it cannot be had."""
+
+    sid: str = ""
+    rooms: tuple[str, ...] = ()
+    data: Any = None
+    missed: tuple[tuple[str, tuple[tuple[bool, bytes], ...]], ...] = ()
 
 
 # What only Node's classic Redis adapter says:

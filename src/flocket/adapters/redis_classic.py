@@ -164,9 +164,7 @@ class _Link(Link):
 
     def ask(self, question: Question, message: m.Message) -> None:
         if isinstance(message, m.CountSockets):  # the dialect has no word for it, but for what includes it
-            message = m.FetchSockets(
-                uid=message.uid, nsp=message.nsp, request_id=message.request_id, opts=message.opts
-            )
+            message = m.FetchSockets(uid=message.uid, nsp=message.nsp, request_id=message.request_id, opts=message.opts)
         expect_counted(question, self._bus.count(CHANNEL, self._wire.requests))
         self.say(message)
 

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from flocket.adapters.buses.redis import RedisBus
+from flocket.adapters.buses.redis import CHANNEL, RedisBus
 from flocket.adapters.buses.redis_address import RedisAddress, require_redis
 from flocket.adapters.buses.redis_cluster import RedisClusterBus
 from flocket.adapters.buses.redis_endpoint import Endpoint
@@ -37,9 +37,7 @@ class RedisFactory:
         if url is not None and client is not None:
             raise ConfigError("a URL or a client, not both")
         self._client = client
-        self._address = (
-            None if client is not None else RedisAddress.parse(url or f"redis://{_host(host)}:{port}")
-        )
+        self._address = None if client is not None else RedisAddress.parse(url or f"redis://{_host(host)}:{port}")
         self.requests_timeout = requests_timeout
         self.counters = AdapterCounters()
         self._bus: RedisBus | None = None
@@ -48,6 +46,11 @@ class RedisFactory:
     def bus(self) -> RedisBus:
         assert self._bus is not None, "start() comes before the namespaces"
         return self._bus
+
+    @property
+    def lines(self) -> Lines:
+        """Channels beside those of the dialect, for requests that reached the wrong machine."""
+        return Lines(self.bus)
 
     async def start(self) -> None:
         """Connect. Raises AdapterError with one line that says what is wrong."""
@@ -92,6 +95,21 @@ class RedisFactory:
         if self._bus is not None:
             self.counters.reconnects = self._bus.reconnects
         return self.counters.snapshot()
+
+
+class Lines:
+    """Plain channels of a bus."""
+
+    def __init__(self, bus: RedisBus) -> None:
+        self._bus = bus
+
+    def say(self, channel: str, data: bytes) -> bool:
+        """Publish and return at once; False if it is lost."""
+        return self._bus.say(CHANNEL, channel, data)
+
+    def listen(self, channel: str, hear: Callable[[bytes], None]) -> None:
+        """Hear what others publish there."""
+        self._bus.listen(CHANNEL, channel, lambda _, data: hear(data))
 
 
 def _info(text: bytes) -> dict[str, str]:

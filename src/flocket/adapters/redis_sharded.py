@@ -80,9 +80,7 @@ class _Link(Link):
         self._adapter = adapter
         self._bus = factory.bus
         self.uid = os.urandom(8).hex()
-        self._wire = Sharded(
-            adapter.nsp.name, self.uid, factory.channel_prefix, mode=factory.subscription_mode
-        )
+        self._wire = Sharded(adapter.nsp.name, self.uid, factory.channel_prefix, mode=factory.subscription_mode)
         self._rooms: set[str] = set()  # those whose channel is heard
         self._receive: Receive | None = None
         self.counters = factory.counters
@@ -135,9 +133,7 @@ class _Link(Link):
 
     def ask(self, question: Question, message: m.Message) -> None:
         if isinstance(message, m.CountSockets):  # the dialect has no word for it, but for what includes it
-            message = m.FetchSockets(
-                uid=message.uid, nsp=message.nsp, request_id=message.request_id, opts=message.opts
-            )
+            message = m.FetchSockets(uid=message.uid, nsp=message.nsp, request_id=message.request_id, opts=message.opts)
         expect_counted(question, self._bus.count(SHARD, self._wire.base))
         self.say(message)
 

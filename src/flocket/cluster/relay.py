@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from flocket.adapters.buses.mesh import Mesh, Peer
+from flocket.cluster.neighbours import Neighbour, Neighbours
 from flocket.cluster.relay_owner import Remote
 from flocket.cluster.relay_sender import Forwarded
 from flocket.cluster.relay_words import (
@@ -50,12 +50,12 @@ _decode_head = msgspec.msgpack.Decoder(Head).decode
 class Relay:
     """All relaying of one worker. `front` gives what a face should serve in an engine's place."""
 
-    def __init__(self, mesh: Mesh) -> None:
+    def __init__(self, mesh: Neighbours) -> None:
         self.mesh = mesh
         self.relayed = 0
         self._engines: list[Engine] = []
         self._ours: dict[int, Forwarded] = {}  # got here, owned by a sibling
-        self._theirs: dict[tuple[Peer, int], Remote] = {}  # owned here, got by a sibling
+        self._theirs: dict[tuple[Neighbour, int], Remote] = {}  # owned here, got by a sibling
         self._last = 0
         for kind, to_owner in (
             (BODY, Remote.on_body),
@@ -82,7 +82,7 @@ class Relay:
         return len(self._ours)
 
     def front(self, engine: Engine) -> RelayEngine:
-        """This engine, with the sessions that the siblings have under its path."""
+        """This engine, with the sessions that the other nodes have under its path."""
         self._engines.append(engine)
         return RelayEngine(self, engine)
 
@@ -93,7 +93,7 @@ class Relay:
 
     # -- requests that came here
 
-    def owner(self, request: Request, engine: Engine) -> Peer | None:
+    def owner(self, request: Request, engine: Engine) -> Neighbour | None:
         """Who has this request's session, if it is a sibling that lives."""
         sid = request.query.get("sid")
         if not sid or sid in engine.sessions or request.method == "OPTIONS":
@@ -101,7 +101,7 @@ class Relay:
         tag = tag_of(sid)
         return self.mesh.peers.get(tag) if tag is not None else None
 
-    def forward(self, engine: Engine, peer: Peer, asked: Exchange | Upgrade, *, upgrade: bool) -> None:
+    def forward(self, engine: Engine, peer: Neighbour, asked: Exchange | Upgrade, *, upgrade: bool) -> None:
         """Let `peer` serve it."""
         self.relayed += 1
         self._last += 1
@@ -118,7 +118,7 @@ class Relay:
 
     # -- requests that siblings got
 
-    def _on_request(self, peer: Peer, payload: bytes, fd: int | None) -> None:
+    def _on_request(self, peer: Neighbour, payload: bytes, fd: int | None) -> None:
         try:
             (number,) = NUMBER.unpack_from(payload)
             head = _decode_head(memoryview(payload)[NUMBER.size :])
@@ -157,13 +157,13 @@ class Relay:
         meant = [engine for engine in self._engines if engine.options.path == head.engine] or self._engines
         return next((engine for engine in meant if sid in engine.sessions), meant[0] if meant else None)
 
-    def _remote_ended(self, peer: Peer, number: int) -> None:
+    def _remote_ended(self, peer: Neighbour, number: int) -> None:
         self._theirs.pop((peer, number), None)
 
     # -- frames about them
 
-    def _for_theirs(self, act: Callable[[Remote, bytes], None]) -> Callable[[Peer, bytes, int | None], None]:
-        def receive(peer: Peer, payload: bytes, fd: int | None) -> None:
+    def _for_theirs(self, act: Callable[[Remote, bytes], None]) -> Callable[[Neighbour, bytes, int | None], None]:
+        def receive(peer: Neighbour, payload: bytes, fd: int | None) -> None:
             try:
                 remote = self._theirs.get((peer, NUMBER.unpack_from(payload)[0]))
                 if remote is not None:  # else it ended while this was on its way
@@ -173,8 +173,8 @@ class Relay:
 
         return receive
 
-    def _for_ours(self, act: Callable[[Forwarded, bytes], None]) -> Callable[[Peer, bytes, int | None], None]:
-        def receive(peer: Peer, payload: bytes, fd: int | None) -> None:
+    def _for_ours(self, act: Callable[[Forwarded, bytes], None]) -> Callable[[Neighbour, bytes, int | None], None]:
+        def receive(peer: Neighbour, payload: bytes, fd: int | None) -> None:
             try:
                 forwarded = self._ours.get(NUMBER.unpack_from(payload)[0])
                 if forwarded is not None and forwarded.peer is peer:
@@ -184,7 +184,7 @@ class Relay:
 
         return receive
 
-    def _on_down(self, peer: Peer, why: str) -> None:
+    def _on_down(self, peer: Neighbour, why: str) -> None:
         for forwarded in [f for f in self._ours.values() if f.peer is peer]:
             forwarded.owner_down(why)
         if why == "gone":
@@ -193,10 +193,11 @@ class Relay:
 
 
 class RelayEngine:
-    """An engine as a face sees it, with the sessions of the siblings."""
+    """An engine as a face sees it, with the sessions of other nodes. `beyond` has what is none of theirs."""
 
     def __init__(self, relay: Relay, engine: Engine) -> None:
         self.engine = engine
+        self.beyond: Engine | RelayEngine = engine
         self._relay = relay
 
     @property
@@ -211,7 +212,7 @@ class RelayEngine:
         """Serve one HTTP request, here or where its session is."""
         peer = self._relay.owner(exchange.request, self.engine)
         if peer is None:
-            self.engine.handle(exchange)
+            self.beyond.handle(exchange)
         else:
             self._relay.forward(self.engine, peer, exchange, upgrade=False)
 
@@ -219,6 +220,6 @@ class RelayEngine:
         """Serve one request to become a WebSocket, here or where its session is."""
         peer = self._relay.owner(upgrade.request, self.engine)
         if peer is None:
-            self.engine.upgrade(upgrade)
+            self.beyond.upgrade(upgrade)
         else:
             self._relay.forward(self.engine, peer, upgrade, upgrade=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 
-from flocket.adapters.buses.mesh import Mesh, Peer
+from flocket.cluster.neighbours import Neighbour, Neighbours
 from flocket.cluster.relay_words import (
     ACCEPT,
     ANSWER,
@@ -55,12 +55,12 @@ class Remote:
 
     def __init__(
         self,
-        mesh: Mesh,
-        peer: Peer,
+        mesh: Neighbours,
+        peer: Neighbour,
         number: int,
         engine: Engine,
         request: Request,
-        ended: Callable[[Peer, int], object],
+        ended: Callable[[Neighbour, int], object],
     ) -> None:
         self.request = request
         self.on_gone: Callable[[], None] | None = None

@@ -63,6 +63,12 @@ class Deadlines:
             if members is not None:
                 members.discard(deadline)
 
+    def clear(self) -> None:
+        """Forget all appointments: the runtime wakes us no more, or begins anew."""
+        self._buckets.clear()
+        self._order.clear()
+        self._wake = None
+
     def run(self) -> None:
         """Call all that is due. The runtime calls this when it was asked to."""
         current = int(self._time() / GRAIN + ROUNDING)

@@ -292,6 +292,12 @@ class Engine:
         """A session has ended; it calls this itself."""
         self.sessions.pop(session.id, None)
 
+    def reopen(self) -> None:
+        """Begin anew after `close`, in another life of the runtime."""
+        self.deadlines.clear()
+        self._dirty = []
+        self.draining = False
+
     def close(self, reason: str = "server shutting down") -> None:
         """End every session: polls under way are answered, WebSockets closed as going away (1001)."""
         self.draining = True

@@ -6,8 +6,9 @@ Server and EngineServer share it. Translates nothing (asgi.py does), and knows n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flocket.engine.contracts import Exchange, Upgrade
@@ -28,9 +29,11 @@ if TYPE_CHECKING:
     from flocket.serving.beside import Beside
     from flocket.serving.membership import Membership
 
-__all__ = ["EngineApp"]
+__all__ = ["LAST_PLACES", "EngineApp"]
 
 R = TypeVar("R")
+
+LAST_PLACES = 1.0  # seconds for connections and relayed requests that are between two workers when one ends
 
 
 class EngineApp:
@@ -49,6 +52,7 @@ class EngineApp:
     _begun: asyncio.Task[None] | None = None
     _resting: asyncio.Task[None] | None = None
     _ended = False
+    _drain = LAST_CALLS
 
     def _join_siblings(self, adapter: ClusterAdapter) -> None:
         """Reach the siblings' clients through this. An engine alone has nothing to say to them."""
@@ -113,7 +117,6 @@ class EngineApp:
     async def _release(self) -> None:
         await self._stop()
         if self._siblings is not None:
-            await self._siblings.leave(1.0)
             await self._siblings.aclose()
             self._siblings = None
         if self._overheard is not None:
@@ -124,7 +127,7 @@ class EngineApp:
 
     def _on_signal(self) -> None:
         """A host that is not ours was asked to end: it may wait for what only we can end."""
-        self._begin_rest(LAST_CALLS)
+        self._begin_rest(self._drain)
 
     async def _rest_within(self, seconds: float) -> None:
         """Come to rest, once: handlers that run may end and answer, clients are told, `disconnect` handlers end."""
@@ -137,6 +140,8 @@ class EngineApp:
 
     async def _come_to_rest(self, seconds: float, caller: asyncio.Task[Any] | None) -> None:
         self._engine.draining = True
+        if self._siblings is not None:
+            await self._siblings.leave(LAST_PLACES)
         end = self._runtime.now() + seconds
         # Half of the time for what began before: a busy server always has some handler running.
         for until in (end - seconds / 2, end):
@@ -155,19 +160,28 @@ class EngineApp:
             await asyncio.wait([begun])  # it releases what it had
             return
         if self._resting is None:
-            await self._rest_within(LAST_CALLS)
+            await self._rest_within(self._drain)
         elif not self._resting.done():
             self._resting.cancel()
             self._end_sessions()
         await self._release()
 
-    def from_thread(self, coroutine: Coroutine[Any, Any, R]) -> R:
-        """From another thread: run a coroutine in the server's loop, and wait for its result."""
-        if not self._runtime.thread:
-            coroutine.close()
-            raise NotRunning("the server is not running")
-        loop = self._runtime.loop
-        return asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+    def from_thread(self, awaitable: Awaitable[R]) -> R:
+        """From another thread: await something in the server's loop, and wait for its result."""
+
+        async def wait() -> R:
+            return await awaitable
+
+        try:
+            if not self._runtime.thread:
+                raise NotRunning("the server is not running")
+            if self._runtime.thread == get_ident():
+                raise NotRunning("from_thread would wait for its own thread: here, use await")
+        except NotRunning:
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
+            raise
+        return asyncio.run_coroutine_threadsafe(wait(), self._runtime.loop).result()
 
     # -- what a face asks -----------------------------------------------------------------------------------
 
@@ -199,7 +213,8 @@ class EngineApp:
         if kind == "lifespan":
             await serve_lifespan(self, scope, receive, send)
             return
-        await self._begin(under_host=True)
+        if not self._ended or self._begun is None:
+            await self._begin(under_host=True)  # a server that was closed refuses by itself, as long as it is asked
         root = scope.get("root_path", "")
         path = left_of_mount(root, scope["path"])
         rest = self._rest(path, mounted=bool(root))

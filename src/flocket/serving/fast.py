@@ -103,6 +103,7 @@ class HttpProtocol(HttpToolsProtocol):
             if not self._over and self._refusal is None:
                 self._on_bad_http()
         if self._over:
+            self._let_go()
             return
         if self._in_head and not in_head and (in_body or messages != self._messages):
             self._received = 0  # it began somewhere behind another request: counted from the next bytes on
@@ -114,8 +115,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         exchange, upgrade = self._exchange, self._upgrade
         self._exchange = self._upgrade = None
-        if isinstance(self.cycle, HttpExchange):
-            self.cycle = None  # uvicorn would set an event that ours have not
+        self._let_go()  # or uvicorn would set an event that our exchanges have not
         self.pipeline.clear()
         super().connection_lost(exc)
         if exchange is not None:
@@ -298,6 +298,7 @@ class HttpProtocol(HttpToolsProtocol):
             # The engine decided after the client had left: it hears that as of any other WebSocket.
             self.loop.call_soon(websocket.connection_lost, None)
         else:
+            self._let_go()
             websocket.writable = not self.flow.write_paused
             self.transport.set_protocol(websocket)
             self.flow.resume_reading()
@@ -353,6 +354,11 @@ class HttpProtocol(HttpToolsProtocol):
     def _in_body(self) -> bool:
         return isinstance(self.cycle, HttpExchange) and self.cycle.waits_for_body
 
+    def _half_read(self) -> HttpExchange | None:
+        """The request that is being served while its body still comes."""
+        exchange, newest = self._exchange, cast(object, self.cycle)
+        return exchange if exchange is newest and exchange is not None and exchange.waits_for_body else None
+
     def _head_is_too_large(self) -> bool:
         if self._received <= self._limits.header_bytes:
             return False  # all that came since it began is less: no need to count
@@ -366,7 +372,7 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(431, "Request Header Fields Too Large")
             elif self._timer is None:
                 self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
-        elif self._exchange is not None and self._exchange is self.cycle and self._exchange.waits_for_body:
+        elif self._half_read() is not None:
             self._restart_timer(self._limits.body_idle, self._on_late)
         elif self._timer is None and self.timeout_keep_alive_task is None and self._is_idle():
             # Only line breaks came, which the parser skips: they must not keep a connection for ever.
@@ -387,10 +393,10 @@ class HttpProtocol(HttpToolsProtocol):
         self._count_refusal()
         self._stop_timer()
         self._refusal = (status, text)
-        exchange = self._exchange
-        if exchange is not None and exchange is self.cycle and exchange.waits_for_body:
+        half_read = self._half_read()
+        if half_read is not None:  # it is this very request that went wrong
             self._exchange = None
-            exchange.gone()  # it is this very request that went wrong
+            half_read.gone()
         if self._is_idle():
             self._say_refusal()
         else:
@@ -416,6 +422,12 @@ class HttpProtocol(HttpToolsProtocol):
         self.pipeline.clear()
         self.connections.discard(self)
         linger(self.transport, self._ours, LAST_WORD_TIME)
+
+    def _let_go(self) -> None:
+        """Nothing is parsed or answered here any more: break the circles that the garbage collector would have to."""
+        if isinstance(self.cycle, HttpExchange):
+            self.cycle = None  # type: ignore[assignment]  # as it is in uvicorn before the first request
+        self.parser = None  # type: ignore[assignment]  # as in uvicorn's connection_lost
 
     def _restart_timer(self, seconds: float, callback: Any) -> None:
         self._stop_timer()

@@ -20,9 +20,10 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from flocket.cluster.adopt import Adopter
+from flocket.cluster.listen import Listener
 from flocket.cluster.place import Sticky
 from flocket.cluster.runtime import Inherited
-from flocket.serving.app import EngineApp
+from flocket.serving.app import LAST_PLACES, EngineApp
 from flocket.serving.asgi import ASGIApp
 from flocket.serving.health import Health
 from flocket.serving.membership import Membership, membership_of
@@ -34,7 +35,6 @@ log = logging.getLogger("flocket")
 
 KEEP_ALIVE = 75  # seconds; more than nginx's upstream keeps a connection (60): it, not we, is to close first
 AT_LEAST = 1.0  # seconds that other applications' answers have, however short the drain
-LAST_PLACES = 1.0  # seconds for connections and relayed requests that are between two workers when one ends
 
 
 class Serving:
@@ -107,6 +107,8 @@ class _Host(uvicorn.Server):
         self._sticky: Sticky = sticky
         self._drain = drain
         self._membership: Membership | None = None
+        self._adopter: Adopter | None = None
+        self._listener: Listener | None = None  # where there are no siblings
         self._serving: asyncio.Task[Any] | None = None
         self._forced = asyncio.Event()
 
@@ -117,24 +119,27 @@ class _Host(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         alone = self._given is None and all(member._cluster is None for member in self._members)
         membership = None if alone else membership_of(self._members, self._given)
-        if membership is None:
-            await super().startup(self._listening)
-            return
         self._membership = membership
-        await membership.join()
+        if membership is not None:
+            await membership.join()
         await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
         self.servers = []
-        routes = routes_of(self.config.app)
-        membership.worker.accept(
-            self._listening,
-            Adopter(self._make_protocol, self.config.ssl),
-            lambda: sum(member._engine.clients_count for member in self._members),
-            sticky=self._sticky,
-            is_ours=lambda path: routes.find(path) is not None,
-            readable=self.config.ssl is None,
-        )
+        self._adopter = Adopter(self._make_protocol, self.config.ssl)
+        if membership is None:
+            # Not by the loop's own server: uvloop's accepts and drops while descriptors are out.
+            self._listener = Listener(self._listening, self._adopter.adopt)
+        else:
+            routes = routes_of(self.config.app)
+            membership.worker.accept(
+                self._listening,
+                self._adopter,
+                lambda: sum(member._engine.clients_count for member in self._members),
+                sticky=self._sticky,
+                is_ours=lambda path: routes.find(path) is not None,
+                readable=self.config.ssl is None,
+            )
         self.started = True
 
     def _make_protocol(self) -> asyncio.Protocol:
@@ -158,8 +163,8 @@ class _Host(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain
-        for server in self.servers:
-            server.close()
+        if self._listener is not None:
+            self._listener.close()
         for member in self._members:
             member._engine.draining = True
         if self._membership is not None:
@@ -170,6 +175,8 @@ class _Host(uvicorn.Server):
         await super().shutdown(self._listening)
         for member in self._members:
             await member.close()  # for those that have no lifespan; and where it was forced
+        if self._adopter is not None:
+            await self._adopter.aclose()
         if self._membership is not None:
             await self._membership.aclose()
 

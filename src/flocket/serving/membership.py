@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
+from flocket.adapters.bus import NodeIdentity
 from flocket.adapters.cluster import ClusterAdapter
+from flocket.cluster.far import FarMesh, Lines
+from flocket.cluster.relay import Relay, RelayEngine
 from flocket.cluster.runtime import Inherited, meeting_key
 from flocket.cluster.worker import Worker
 from flocket.engine.engine import Engine
 from flocket.errors import AdapterError, ConfigError
 from flocket.serving.routes import EngineLike
 
-__all__ = ["Member", "Membership", "meet_siblings", "membership_of"]
+__all__ = ["Member", "Membership", "meet_siblings", "membership_of", "reach_far"]
 
 log = logging.getLogger("flocket")
 
@@ -62,6 +67,7 @@ class Membership:
         end = loop.time() + seconds
         while self.pending and loop.time() < end:  # noqa: ASYNC110  # what ends it is spread over many objects
             await asyncio.sleep(0.02)
+        self.worker.take_no_more()
 
     async def aclose(self) -> None:
         await self.worker.aclose()
@@ -71,7 +77,11 @@ def membership_of(members: Sequence[Member], given: Inherited | None) -> Members
     """Where these servers meet their siblings; None if they can have none."""
     cluster = next((member._cluster for member in members if member._cluster is not None), None)
     key = meeting_key(cluster, given.token if given is not None else None)
-    return None if key is None else Membership(Worker(key, given), members)
+    if key is None:
+        return None
+    # Two servers of one program, each alone under a host that is not ours, are no siblings of each other.
+    path = members[0]._engine.options.path if members else ""
+    return Membership(Worker(f"{key} {path}", given), members)
 
 
 async def meet_siblings(member: Member) -> Membership | None:
@@ -84,3 +94,16 @@ async def meet_siblings(member: Member) -> Membership | None:
         log.warning("serving without siblings: %s", error)
         return None
     return membership
+
+
+def reach_far(member: Member, lines: Lines, prefix: str) -> FarMesh:
+    """Serve requests whose session is on another machine, over channels of the adapter's bus."""
+    node = NodeIdentity(os.urandom(8).hex(), member._tag, time.time_ns() // 1_000_000)
+    far = FarMesh(lines, node, prefix)
+    front = Relay(far).front(member._engine)
+    if isinstance(member._front, RelayEngine):
+        member._front.beyond = front  # siblings first: they are nearer
+    else:
+        member._front = front
+    far.start()
+    return far

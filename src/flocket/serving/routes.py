@@ -36,7 +36,7 @@ class Routed(Protocol):
     """An ASGI application that has an engine of ours, or is one.
 
     It may also offer `flocket_engine`, an EngineLike: whose limits and counters hold for requests of which the
-    path is not known yet.
+    path is not known yet; and `ours`, the server, if it only stands before it.
     """
 
     def flocket_route(self, path: str, mounted: bool = False) -> EngineLike | None:
@@ -63,8 +63,8 @@ class Routes:
         return None
 
     def servers(self) -> list[Routed]:
-        """Each server of ours once, in the order in which they are found; not the applications that they share."""
-        found = [getattr(server, "ours", server) for _, server in self._servers]
+        """Each server of ours once, in the order in which they are found; itself, not what stands before it."""
+        found: list[Routed] = [getattr(server, "ours", server) for _, server in self._servers]
         return list({id(server): server for server in found}.values())
 
     def find(self, path: str) -> EngineLike | None:

@@ -25,6 +25,7 @@ from flocket.sockets.server import ServerOptions
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
+    from flocket.cluster.far import FarMesh
     from flocket.serving.asgi import ASGIApp
 
 __all__ = ["Server"]
@@ -108,12 +109,24 @@ class Server(EngineApp, SocketsServer[T]):
         self._lifespan_context: AbstractAsyncContextManager[Any] | None = None
         self.engine = EngineEvents(self._engine)
         self._front = self._engine
+        self._far: FarMesh | None = None
         self._worker = worker_number()
 
     @property
     def worker(self) -> int:
         """Which worker of this machine this is: 0 to N-1."""
         return self._worker
+
+    def adapter(self, factory: Any) -> None:
+        """Join other nodes: by a URL (`redis://...`), an adapter made with options, or one of your own.
+
+        Before the server starts. Raises ConfigError for what is none of these.
+        """
+        if isinstance(factory, str):
+            from flocket.adapters.urls import adapter_from_url
+
+            factory = adapter_from_url(factory)
+        super().adapter(factory)
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -130,6 +143,11 @@ class Server(EngineApp, SocketsServer[T]):
 
     async def _start(self) -> None:
         await SocketsServer._start(self)
+        lines = getattr(self._adapter, "lines", None)
+        if lines is not None:
+            from flocket.serving.membership import reach_far
+
+            self._far = reach_far(self, lines, self._engine.options.path)
         if self._user_lifespan is not None:
             context = self._user_lifespan(self)
             await context.__aenter__()
@@ -139,10 +157,18 @@ class Server(EngineApp, SocketsServer[T]):
         SocketsServer._end_sessions(self)
 
     def _working(self) -> set[asyncio.Task[Any]]:
-        return self._work | EngineApp._working(self)
+        return self._handlers | EngineApp._working(self)
+
+    def _renew(self) -> None:
+        """Let a server that was closed start again, in another loop: for flocket.testing."""
+        if self._ended:
+            self._reopen()
+            self._ended, self._begun, self._resting, self._lifespan_context = False, None, None, None
 
     async def _stop(self) -> None:
-        await self._cancel_tasks()
+        if self._far is not None:
+            self._far.close()
+        await self._end_tasks()
         try:
             if self._lifespan_context is not None:
                 await self._lifespan_context.__aexit__(None, None, None)
@@ -194,6 +220,9 @@ class Server(EngineApp, SocketsServer[T]):
         counts["sessions_now"] = self._engine.clients_count
         counts["sockets_now"] = sum(len(nsp.sockets) for nsp in self._namespaces.values())
         counts["namespaces_now"] = len(self._namespaces)
+        of_adapter = getattr(self._adapter, "stats", None)
+        if of_adapter is not None:
+            counts |= {f"adapter_{name}": value for name, value in of_adapter().items()}
         return counts
 
     def health(self) -> dict[str, Any]:

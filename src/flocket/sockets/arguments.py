@@ -5,6 +5,7 @@ Knows signatures and values; does not know events or sockets.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Sequence
@@ -32,16 +33,16 @@ class Signature:
 
     __slots__ = ("_converters", "_names", "_required", "_rest", "_simple")
 
-    def __init__(self, function: Callable[..., Any], given: int) -> None:
+    def __init__(self, function: Callable[..., Any], given: int, most: int | None = None) -> None:
         try:
             parameters = list(inspect.signature(function).parameters.values())
         except (TypeError, ValueError):  # a builtin without a signature takes what comes
             parameters = [inspect.Parameter("args", inspect.Parameter.VAR_POSITIONAL)]
-        hints = _hints(function, parameters)
+        hints = _hints(function, parameters, given)
         self._names: list[str] = []
         self._converters: list[Convert | None] = []
         self._required = 0
-        self._rest: bool = False
+        self._rest: Convert | bool = False  # whether more may come, and how each is converted
         for parameter in parameters:
             if parameter.kind in POSITIONAL:
                 if given:
@@ -52,7 +53,7 @@ class Signature:
                 if parameter.default is inspect.Parameter.empty:
                     self._required = len(self._names)
             elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                self._rest, given = True, 0
+                self._rest, given = _converter(hints.get(parameter.name, Any)) or True, 0
             elif (
                 parameter.kind is inspect.Parameter.KEYWORD_ONLY
                 and parameter.default is inspect.Parameter.empty
@@ -62,7 +63,9 @@ class Signature:
                 )
         if given:
             raise ConfigError(f"{_name(function)}: takes too few arguments; the first is the socket")
-        self._simple = not any(self._converters)
+        if most is not None and self._required > most:
+            raise ConfigError(f"{_name(function)}: nothing is given for the argument {self._names[most]!r}")
+        self._simple = not any(self._converters) and not callable(self._rest)
 
     def fit(self, args: Sequence[Any]) -> Sequence[Any]:
         """The arguments as the handler gets them: surplus dropped, each checked. Raises ArgumentError."""
@@ -74,26 +77,44 @@ class Signature:
         if self._simple:
             return args
         fitted = list(args)
-        for index, convert in enumerate(self._converters[: len(fitted)]):
-            if convert is not None:
+        for index, value in enumerate(fitted):
+            convert = self._converters[index] if index < len(self._names) else self._rest
+            if callable(convert):
                 try:
-                    fitted[index] = convert(fitted[index])
+                    fitted[index] = convert(value)
                 except (msgspec.ValidationError, ValueError) as error:
-                    why = _first_line(error)
-                    raise ArgumentError(f"argument {index + 1} ({self._names[index]}): {why}") from error
+                    name = f" ({self._names[index]})" if index < len(self._names) else ""
+                    raise ArgumentError(f"argument {index + 1}{name}: {_first_line(error)}") from error
         return fitted
 
 
-def _hints(function: Callable[..., Any], parameters: list[inspect.Parameter]) -> dict[str, Any]:
-    if all(parameter.annotation is inspect.Parameter.empty for parameter in parameters):
-        return {}
-    target = inspect.unwrap(function)
-    if not hasattr(target, "__annotations__") and hasattr(target, "__call__"):  # noqa: B004  # an object with __call__
-        target = target.__call__
-    try:
-        return typing.get_type_hints(target, include_extras=True)
-    except Exception as error:
-        raise ConfigError(f"{_name(function)}: an annotation cannot be resolved: {error}") from error
+def _hints(function: Callable[..., Any], parameters: list[inspect.Parameter], given: int) -> dict[str, Any]:
+    """The types of what a client sends. What we give, and what is returned, may be annotated with anything."""
+    needed = [p for p in parameters if p.annotation is not inspect.Parameter.empty]
+    needed = [p for p in needed if p.kind not in POSITIONAL or parameters.index(p) >= given]
+    target: Any = function
+    while isinstance(target, functools.partial):
+        target = target.func
+    target = inspect.unwrap(target)
+    if not hasattr(target, "__globals__"):  # an object with __call__
+        target = getattr(target.__call__, "__func__", target)
+    names = getattr(target, "__globals__", {})
+    hints: dict[str, Any] = {}
+    for parameter in needed:
+        alone = _Annotated({parameter.name: parameter.annotation})
+        try:
+            hints |= typing.get_type_hints(alone, globalns=names, include_extras=True)
+        except Exception as error:
+            name = f"{_name(function)}: the annotation of {parameter.name!r}"
+            raise ConfigError(f"{name} cannot be resolved: {error}") from error
+    return hints
+
+
+class _Annotated:
+    """Something that has annotations: all that typing asks of it."""
+
+    def __init__(self, annotations: dict[str, Any]) -> None:
+        self.__annotations__ = annotations
 
 
 def _converter(annotation: Any) -> Convert | None:

@@ -9,60 +9,66 @@ import asyncio
 import inspect
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
 from flocket.errors import ConnectError, EventError
 from flocket.sockets.arguments import ArgumentError
-from flocket.sockets.events import COROUTINE, PLAIN, EventHandler
+from flocket.sockets.events import COROUTINE, PLAIN, THREAD, EventHandler
 
 if TYPE_CHECKING:
+    from flocket.codec.socketio import Packet
     from flocket.sockets.socket import Socket
 
-__all__ = ["Turns", "call_all", "error_answer"]
+__all__ = ["Turns", "call_all", "call_one", "error_answer", "failed"]
 
 log = logging.getLogger("flocket")
 
 REFUSALS = (EventError, ConnectError)  # raised to refuse, in a handler or by a guard: no failure of ours
 INTERNAL = {"error": {"message": "internal error"}}
-MISSING = object()
 
 Answer = Callable[[Any], None]
 
 
 async def call_one(socket: Socket[Any], handler: EventHandler, args: Sequence[Any]) -> Any:
-    """Call one handler with arguments that already fit, whatever its kind."""
-    if handler.kind == COROUTINE:
-        return await handler.function(*args)
-    if handler.kind == PLAIN:
-        return handler.function(*args)
-    return await socket.server._runtime.in_thread(handler.function, *args)
+    """Call one handler, whatever its kind; `args` are the client's. Raises ArgumentError, or what the handler does."""
+    fitted = handler.fit(args)
+    if handler.given:
+        fitted = (socket, *fitted)
+    if handler.kind == THREAD:
+        return await socket.server._runtime.in_thread(handler.function, *fitted)
+    result = handler.function(*fitted)
+    return await result if handler.kind == COROUTINE or result.__class__ is CoroutineType else result
 
 
 def call_all(
-    socket: Socket[Any],
-    event: str,
-    handlers: Sequence[EventHandler],
-    args: Sequence[Any],
-    answer: Answer | None,
-    given: tuple[Any, ...],
+    socket: Socket[Any], event: str, handlers: Sequence[EventHandler], args: Sequence[Any], answer: Answer | None
 ) -> None:
     """Call the handlers of one event, one after another; the first value that is not None answers.
 
-    Plain functions run here and now; from the first that is not, a task goes on.
+    Plain functions run here and now, unless a task of an earlier event has yet to begin: events start in order.
+    From the first handler that is not plain, a task goes on.
     """
     value: Any = None
+    turns = socket._turns
     for index, handler in enumerate(handlers):
-        if handler.kind != PLAIN:
-            socket._turns.start(_call_rest(socket, event, handlers[index:], args, answer, given, value))
+        if handler.kind != PLAIN or turns.beginning:
+            turns.start(_call_rest(socket, event, handlers[index:], args, answer, value))
             return
         try:
-            result = handler.function(*given, *handler.fit(args))
+            fitted = handler.fit(args)
+            result = handler.function(socket, *fitted) if handler.given else handler.function(*fitted)
         except Exception as error:
             failed(socket, event, error, answer)
             return
-        if value is None:
-            value = result
+        if result is not None:
+            if result.__class__ is CoroutineType:
+                handler.kind = COROUTINE  # a decorator hid it; from now on we know
+                turns.start(_call_rest(socket, event, handlers[index + 1 :], args, answer, value, result))
+                return
+            if value is None:
+                value = result
     if answer is not None:
         give(socket, event, answer, value)
 
@@ -73,17 +79,22 @@ async def _call_rest(
     handlers: Sequence[EventHandler],
     args: Sequence[Any],
     answer: Answer | None,
-    given: tuple[Any, ...],
     value: Any,
+    begun: Coroutine[Any, Any, Any] | None = None,
 ) -> None:
-    for handler in handlers:
-        try:
-            result = await call_one(socket, handler, (*given, *handler.fit(args)))
-        except Exception as error:
-            failed(socket, event, error, answer)
-            return
-        if value is None:
-            value = result
+    socket._turns.beginning -= 1
+    try:
+        if begun is not None:
+            result = await begun
+            if value is None:
+                value = result
+        for handler in handlers:
+            result = await call_one(socket, handler, args)
+            if value is None:
+                value = result
+    except Exception as error:
+        failed(socket, event, error, answer)
+        return
     if answer is not None:
         give(socket, event, answer, value)
 
@@ -105,12 +116,11 @@ def failed(socket: Socket[Any], event: str, error: Exception, answer: Answer | N
     elif not isinstance(error, REFUSALS):
         counters.handler_errors += 1
         log.error("%s: the handler of %r failed", socket.nsp.name, event[:80], exc_info=error)
-    hooks = socket.nsp._events.errors
-    if not hooks:
-        if answer is not None:
-            answer(error_answer(error))
-        return
-    socket.server._drive(_tell_hooks(socket, event, error, answer, hooks))
+    hooks = tuple(socket.nsp._events.errors)
+    if hooks:
+        socket.server._run_handler(_tell_hooks(socket, event, error, answer, hooks))
+    elif answer is not None:
+        _apologize(answer, error_answer(error))
 
 
 async def _tell_hooks(
@@ -122,13 +132,27 @@ async def _tell_hooks(
 ) -> None:
     replacement: Any = None
     for hook in hooks:
-        result = hook(socket, event, error)
-        if inspect.isawaitable(result):
-            result = await result
+        try:
+            result = hook(socket, event, error)
+            if inspect.isawaitable(result):
+                result = await result
+        except Exception:
+            socket.server.counters.handler_errors += 1
+            log.exception("%s: on_error failed", socket.nsp.name)
+            continue
         if replacement is None:
             replacement = result
     if answer is not None:
-        answer(error_answer(error) if replacement is None else replacement)
+        _apologize(answer, error_answer(error) if replacement is None else replacement)
+
+
+def _apologize(answer: Answer, told: Any) -> None:
+    """Answer with an error. If the user's words for it cannot be sent, ours can: nobody waits for nothing."""
+    try:
+        answer(told)
+    except Exception:
+        log.exception("the answer to an error cannot be sent")
+        answer(INTERNAL)
 
 
 def error_answer(error: Exception) -> dict[str, Any]:
@@ -146,26 +170,27 @@ def error_answer(error: Exception) -> dict[str, Any]:
 class Turns:
     """One socket's handlers in order: which run, which events wait. None starts before `connection` has returned."""
 
-    __slots__ = ("_limit", "_running", "_socket", "_waiting", "idle", "ready")
+    __slots__ = ("_held", "_limit", "_running", "_socket", "_waiting", "_waiting_bytes", "beginning", "idle", "ready")
 
     def __init__(self, socket: Socket[Any], limit: int) -> None:
         self._socket = socket
         self._limit = limit
         self._running = 0
-        self._waiting: deque[Callable[[], None]] | None = None
+        self._held = False  # an event is before an async guard: those behind it may not overtake it
+        self._waiting: deque[tuple[Packet, int]] | None = None
+        self._waiting_bytes = 0
+        self.beginning = 0  # tasks that were made and have not begun
         self.ready = False
         self.idle = False  # the next event may start at once: the hot path asks no more than this
 
-    def take(self, start: Callable[[], None], bound: int) -> bool:
-        """Start an event's handlers, now or in its turn. False: too many wait already."""
-        if self.idle:
-            start()
-            return True
+    def wait(self, packet: Packet, size: int, events: int, size_bound: int) -> bool:
+        """Let an event wait for its turn. False: too many wait already, or too much."""
         if self._waiting is None:
             self._waiting = deque()
-        if len(self._waiting) >= bound:
+        self._waiting_bytes += size
+        if len(self._waiting) >= events or self._waiting_bytes > size_bound:
             return False
-        self._waiting.append(start)
+        self._waiting.append((packet, size))
         return True
 
     def open(self) -> None:
@@ -173,27 +198,35 @@ class Turns:
         self.ready = True
         self._pump()
 
-    def start(self, coroutine: Any) -> None:
+    def start(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """Run the rest of an event's handlers as a task, which takes one of the places."""
-        server = self._socket.server
-        task = server._runtime.create_task(coroutine)
         self._running += 1
+        self.beginning += 1
         self.idle = self.idle and self._running < self._limit
-        server._work.add(task)
-        task.add_done_callback(self._ended)
+        self._socket.nsp.server._run_handler(coroutine, self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def hold(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """As `start`, and no other event starts until `release`."""
+        self._held = True
+        self.idle = False
+        self.start(coroutine)
+
+    def release(self) -> None:
+        self._held = False
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._socket.nsp.server._handler_ended(task)
         self._running -= 1
-        self._socket.server._work.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("%s: a task failed", self._socket.nsp.name, exc_info=task.exception())
         self._pump()
 
     def _pump(self) -> None:
-        while self._waiting and self._running < self._limit and self.ready:
-            self._waiting.popleft()()
-        self.idle = self.ready and self._running < self._limit and not self._waiting
+        while self._waiting and self._running < self._limit and self.ready and not self._held:
+            packet, size = self._waiting.popleft()
+            self._waiting_bytes -= size
+            self._socket._dispatch(packet)
+        self.idle = self.ready and self._running < self._limit and not self._waiting and not self._held
 
     def drop_waiting(self) -> None:
         """The client is gone: events that have not started never do. Those that run go on."""
         self._waiting = None
+        self._waiting_bytes = 0

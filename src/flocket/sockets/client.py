@@ -5,6 +5,8 @@ Knows the session and its sockets; does not know handlers.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sized
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -12,6 +14,7 @@ from flocket.codec.errors import DecodeError
 from flocket.codec.socketio import Packet, PacketType
 from flocket.engine.deadlines import Deadline
 from flocket.engine.session import Session
+from flocket.errors import EncodeError
 from flocket.sockets.contracts import Decoder
 
 if TYPE_CHECKING:
@@ -21,13 +24,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Client"]
 
+log = logging.getLogger("flocket")
+
 CONNECT, DISCONNECT, EVENT, ACK = PacketType.CONNECT, PacketType.DISCONNECT, PacketType.EVENT, PacketType.ACK
 
 
 class Client:
     """The handler of one session, for all its namespaces."""
 
-    __slots__ = ("_connecting", "_deadline", "_decoder", "_server", "_settled", "_sockets", "session")
+    __slots__ = (
+        "_connecting", "_deadline", "_decoder", "_left", "_parked", "_server", "_settled", "_sockets", "session",
+    )  # fmt: skip
 
     def __init__(self, server: Server[Any], session: Session) -> None:
         self.session = session
@@ -35,6 +42,8 @@ class Client:
         self._decoder: Decoder = server._parser.decoder()
         self._sockets: dict[str, Socket[Any]] = {}
         self._connecting: set[str] | None = None
+        self._left: set[str] | None = None  # namespaces from which we disconnected it
+        self._parked = 0  # bytes of a packet whose attachments are not all there
         self._deadline: Deadline | None = server._deadlines.after(server._connect_timeout, self._idle)
         self._settled = False
         server._engine.unconnected += 1
@@ -54,15 +63,17 @@ class Client:
             self.session.bad_packet(error)
             return
         if packet is None:
-            self._await_attachments()
+            self._await_attachments(data)
             return
+        message: Sized = data
         if self._deadline is not None and self._settled:
             self._drop_deadline()  # the last attachment came
+            message = range(self._parked + len(data))  # as long as all of them
         socket = self._sockets.get(packet.nsp)
         if socket is None:
             self._for_nobody(packet)
         elif packet.type is EVENT:
-            socket._on_event(packet)
+            socket._on_event(packet, message)
         elif packet.type is ACK:
             socket._on_ack(packet)
         elif packet.type is DISCONNECT:
@@ -77,22 +88,32 @@ class Client:
         """The session has ended, and so have all its sockets."""
         self._settle()
         self._drop_deadline()
+        self._decoder = self._server._parser.decoder()  # attachments of a packet that never will be whole are freed
         for socket in list(self._sockets.values()):
             socket._on_close(reason)
 
     def _for_nobody(self, packet: Packet) -> None:
         if packet.type == CONNECT:
             self._on_connect(packet)
-        else:
+        elif self._left is None or packet.nsp not in self._left:
             self.session.bad_packet("a packet for a namespace that is not connected")
+        # Else it was on its way when we disconnected the client from there: no fault of the client's.
 
-    def _await_attachments(self) -> None:
+    def _await_attachments(self, message: str | bytes) -> None:
         limits = self._server._limits
-        if not self._sockets:
+        if not self._sockets and self._left is None:
             # Parked attachments are memory: nobody who has not connected may have any.
             self.session.bad_packet("attachments before CONNECT")
         elif self._deadline is None:
+            self._parked = len(message)
             self._deadline = self._server._deadlines.after(limits.attachment_time, self._overdue)
+        else:
+            self._parked += len(message)
+
+    @property
+    def waiting_bound(self) -> int:
+        """Bytes that its events may hold while they wait for their turn: as many as attachments may."""
+        return self._server._limits.attachment_bytes
 
     # -- namespaces -----------------------------------------------------------------------------------------
 
@@ -109,14 +130,22 @@ class Client:
             self.refuse(name, "Too many namespaces", None)
         else:
             self._connecting.add(name)
-            self._server._drive(self._enter(name, auth))
+            if self._left is not None:
+                self._left.discard(name)
+            self._server._run_handler(self._enter(name, auth))
 
     async def _enter(self, name: str, auth: dict[str, Any]) -> None:
-        nsp: Namespace[Any] | None = await self._server._find_namespace(name, auth)
-        if nsp is None:
-            self.refuse(name, "Invalid namespace", None)
-        else:
-            await nsp._connect(self, auth)
+        try:
+            nsp: Namespace[Any] | None = await self._server._find_namespace(name, auth)
+            if nsp is None:
+                self.refuse(name, "Invalid namespace", None)
+            else:
+                await nsp._connect(self, auth)
+        except Exception:
+            self._server.counters.handler_errors += 1
+            log.exception("%s: a client could not be connected", name[:80])
+            if name not in self._sockets:
+                self.refuse(name, "internal error", None)
 
     def socket_id(self, nsp: str) -> str:
         """The id of a new socket. Clients 2.x know theirs from the session's."""
@@ -142,12 +171,25 @@ class Client:
             told["data"] = data
         if self.session.protocol == 3:
             told = message if data is None else data
-        self.send(Packet(PacketType.CONNECT_ERROR, name, told))
+        try:
+            self.send(Packet(PacketType.CONNECT_ERROR, name, told))
+        except EncodeError as error:
+            log.error("%s: the data of a ConnectError: %s", name, error)
+            self.refuse(name, message, None)
 
     def forget(self, socket: Socket[Any]) -> None:
         """A socket has left; the session stays, for the others or for a later CONNECT."""
         if self._sockets.get(socket.nsp.name) is socket:
             del self._sockets[socket.nsp.name]
+
+    def dismiss(self, name: str) -> None:
+        """The server disconnects it from a namespace. What it sent there before it knows is not heard."""
+        self.send(Packet(DISCONNECT, name))
+        if self._left is None:
+            self._left = set()
+        elif len(self._left) >= self._server._limits.namespaces:
+            self._left.pop()
+        self._left.add(name)
 
     def disconnect(self) -> None:
         """The server ends the whole connection."""

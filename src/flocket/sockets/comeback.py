@@ -33,10 +33,7 @@ class Comebacks:
         pid, offset = auth.get("pid"), auth.get("offset")
         if not _is_word(pid) or not (offset is None or _is_word(offset)):
             return None
-        older = self._sockets.get(pid)
-        if older is not None:
-            # Its connection is dead without our knowing, or somebody else has the pid: only one may have it.
-            older._session.drop("transport close", "its client came back")
+        self.displace(pid)
         restored = await self._nsp.adapter.restore_session(pid, offset)
         if restored is None:
             return None
@@ -45,8 +42,17 @@ class Comebacks:
             log.info("%s: %s is not recovered: its middlewares found other data", self._nsp.name, saved.sid)
             return None
         socket.id, socket.pid, socket.data, socket.recovered = saved.sid, saved.pid, saved.data, True
-        socket._log_since, socket._log_position = saved.since, saved.last
+        socket._log_since, socket._log_position, socket._log_known = saved.since, saved.last, saved.known
         return restored
+
+    def displace(self, pid: str) -> None:
+        """A client that has this pid came, here or to another node: only one may have it.
+
+        The older connection is dead without our knowing, or somebody else has the pid.
+        """
+        older = self._sockets.get(pid)
+        if older is not None:
+            older._session.drop("transport close", "its client came back")
 
     def enter(self, socket: Socket[Any]) -> None:
         """A socket is connected: it has a pid from now on."""
@@ -66,7 +72,16 @@ class Comebacks:
         kept = self._nsp.adapter.log
         position = 0 if kept is None else kept.position
         self._nsp.adapter.persist_session(
-            Saved(socket.id, socket.pid, rooms, socket.data, socket._log_since, socket._log_position, position)
+            Saved(
+                socket.id,
+                socket.pid,
+                rooms,
+                socket.data,
+                socket._log_since,
+                socket._log_position,
+                position,
+                socket._log_known,
+            )
         )
 
     def give_back(self, restored: Restored) -> None:

@@ -38,9 +38,12 @@ def is_coroutine_function(function: Function) -> bool:
 class EventHandler:
     """One function with what we know about it: how to call it and which arguments it takes."""
 
-    __slots__ = ("fit", "function", "kind")
+    __slots__ = ("fit", "function", "given", "kind")
 
-    def __init__(self, function: Function, *, given: int, thread: bool = False) -> None:
+    def __init__(
+        self, function: Function, *, given: int, thread: bool = False, most: int | None = None
+    ) -> None:
+        """`given` is 1 if it gets the socket first; `most` is how many arguments there ever are behind that."""
         if not callable(function):
             raise ConfigError(f"a handler is a function, not {function!r:.80}")
         coroutine = is_coroutine_function(function)
@@ -48,7 +51,8 @@ class EventHandler:
             raise ConfigError(f"{function.__qualname__}: thread=True is for plain functions")
         self.function = function
         self.kind = COROUTINE if coroutine else THREAD if thread else PLAIN
-        self.fit = Signature(function, given).fit  # arguments as the handler gets them; raises ArgumentError
+        self.given = given
+        self.fit = Signature(function, given, most).fit  # arguments as the handler gets them; raises ArgumentError
 
 
 class Events:
@@ -68,8 +72,8 @@ class Events:
             raise ConfigError(f"an event's name is a string, not {event!r:.80}")
         life = LIFE_EVENTS.get(event)
         if life is not None:
-            # They get what we pass, so nothing is to be checked beyond the number.
-            self.life[life].append(EventHandler(function, given=1, thread=thread))
+            most = 1 if life in ("disconnecting", "disconnect") else 0  # the reason
+            self.life[life].append(EventHandler(function, given=1, thread=thread, most=most))
         else:
             self.handlers.setdefault(event, []).append(EventHandler(function, given=1, thread=thread))
 

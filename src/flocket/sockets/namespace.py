@@ -9,23 +9,25 @@ import logging
 import re
 from collections.abc import Callable
 from copy import deepcopy
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic
 
+from flocket.codec.plain import plain
 from flocket.codec.socketio import Packet, PacketType
-from flocket.errors import AckTimeout, ConfigError, ConnectError
+from flocket.errors import AckTimeout, ConfigError, ConnectError, Disconnected
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.answers import Answers
-from flocket.sockets.calls import call_one
+from flocket.sockets.calls import call_one, failed
 from flocket.sockets.comeback import Comebacks
 from flocket.sockets.emission import Emission
-from flocket.sockets.events import PLAIN, EventHandler, Events
+from flocket.sockets.events import LIFE_EVENTS, PLAIN, EventHandler, Events
 from flocket.sockets.generics import T
 from flocket.sockets.receives import MARK, Receives
 from flocket.sockets.recovery import Restored
 from flocket.sockets.remote import RemoteSocket
 from flocket.sockets.sends import BroadcastOperator, Sends
-from flocket.sockets.socket import CONNECTED, Socket
-from flocket.sockets.target import EVERYONE, Target
+from flocket.sockets.socket import CLOSED, CONNECTED, Socket
+from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
     from flocket.sockets.client import Client
@@ -33,13 +35,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Namespace", "ParentNamespace"]
 
-_Call = tuple[EventHandler, tuple[Any, ...]]
+_Call = tuple[str, EventHandler]  # of which event
 
 log = logging.getLogger("flocket")
 
-SLOW_CONNECTION = (
-    5.0  # seconds after which a `connection` handler that holds up its client's events is named in the log
-)
+SLOW_CONNECTION = 5.0  # seconds after which a `connection` handler that holds up its client is named in the log
 
 
 class Namespace(Sends, Receives, Generic[T]):
@@ -59,6 +59,7 @@ class Namespace(Sends, Receives, Generic[T]):
         self._event_head = b"42" if name == "/" else f"42{name},".encode()
         self._ack_head = b"43" if name == "/" else f"43{name},".encode()
         self._ack_ids = 0
+        self._entering = 0  # clients whose middlewares run
         self.adapter: Adapter = server._make_adapter(self)
         self._comebacks = None if server._recovery is None else Comebacks(self)
         self._parent: ParentNamespace[T] | None = None
@@ -92,6 +93,19 @@ class Namespace(Sends, Receives, Generic[T]):
     async def _connect(self, client: Client, auth: dict[str, Any]) -> None:
         """Let a client in, or tell it why not. Never suspends where the user's functions are all plain."""
         socket: Socket[T] = Socket(client.socket_id(self.name), self, client, auth)
+        self._entering += 1  # a child that somebody is about to enter is not given up
+        entered = False
+        try:
+            entered = await self._admit(socket, client, auth)
+        finally:
+            self._entering -= 1
+            if not entered:
+                self._reject(socket)
+            self._give_up_if_empty()
+        if entered:
+            await self._welcome(socket)
+
+    async def _admit(self, socket: Socket[T], client: Client, auth: dict[str, Any]) -> bool:
         comebacks, restored = self._comebacks, None
         skip = self.server._recovery is not None and self.server._recovery.skip_middleware
         if skip and comebacks is not None:
@@ -101,33 +115,41 @@ class Namespace(Sends, Receives, Generic[T]):
                 await self.server._await_if_needed(middleware(socket))
         except ConnectError as error:
             client.refuse(self.name, error.message, error.data)
-            return
+            return False
         except Exception:
             log.exception("%s: a middleware failed", self.name)
             self._counters.handler_errors += 1
             client.refuse(self.name, "internal error", None)
-            return
+            return False
         if comebacks is not None and restored is None and client.session.open:
             # Behind the middlewares, with nothing awaited until it is in its rooms: no event falls between.
             restored = await comebacks.claim(socket, auth)
         if not client.session.open:
             if comebacks is not None and restored is not None:
                 comebacks.give_back(restored)
-            return  # it went while the middlewares ran: it was never here
+            return False  # it went while the middlewares ran: it was never here
         self._enter(socket, client, restored)
-        await self._welcome(socket)
+        return True
 
     def _enter(self, socket: Socket[T], client: Client, restored: Restored | None) -> None:
         self.sockets[socket.id] = socket
         socket._state = CONNECTED
         if self._comebacks is not None:
             self._comebacks.enter(socket)
-        self.adapter.add_all(socket.id, (socket.id,) if restored is None else restored.saved.rooms)
         self._counters.connects += 1
         client.admit(socket)
         for encoded in () if restored is None else restored.missed:
             for frame in encoded.for_protocol(client.session.protocol):
                 client.session.send(frame)
+        # Behind CONNECT: whoever listens to rooms may emit to it.
+        self.adapter.add_all(socket.id, (socket.id,) if restored is None else restored.saved.rooms)
+
+    def _reject(self, socket: Socket[T]) -> None:
+        """It never was here: what its middlewares did for it is undone."""
+        socket._state = CLOSED
+        socket._abandon()
+        if socket.id in self.adapter.sids:
+            self.adapter.remove_all(socket.id)
 
     async def _welcome(self, socket: Socket[T]) -> None:
         handlers = self._events.life["connection"]
@@ -135,10 +157,9 @@ class Namespace(Sends, Receives, Generic[T]):
             warning = self.server._deadlines.after(SLOW_CONNECTION, lambda: _warn_slow(socket))
             try:
                 for handler in tuple(handlers):
-                    await call_one(socket, handler, (socket,))
-            except Exception:
-                log.exception("%s: the connection handler failed; its client is disconnected", self.name)
-                self._counters.handler_errors += 1
+                    await call_one(socket, handler, ())
+            except Exception as error:
+                failed(socket, "connection", error, None)
                 socket.disconnect()
             finally:
                 self.server._deadlines.cancel(warning)
@@ -149,7 +170,9 @@ class Namespace(Sends, Receives, Generic[T]):
     def _socket_left(self, socket: Socket[T], reason: str) -> None:
         """A socket's end. Its rooms are left here and now, or emissions would go on to a client that is gone."""
         self._counters.disconnects += 1
-        self._remove(socket)
+        self.sockets.pop(socket.id, None)
+        self.adapter.remove_all(socket.id)
+        self._give_up_if_empty()
         if not socket._turns.ready:
             # Its `connection` handler still runs: what follows it must not overtake it.
             socket._farewell = lambda: self._say_farewell(socket, reason)
@@ -157,51 +180,42 @@ class Namespace(Sends, Receives, Generic[T]):
         self._say_farewell(socket, reason)
 
     def _say_farewell(self, socket: Socket[T], reason: str) -> None:
+        """Call the handlers of `disconnecting`, then of `disconnect`: inline as far as they are plain."""
         socket._farewell = None
-        calls = [
-            *self._life_calls(socket, "disconnecting", reason),
-            None,
-            *self._life_calls(socket, "disconnect", reason),
-        ]
+        calls = [*self._life_calls(socket, "disconnecting"), None, *self._life_calls(socket, "disconnect")]
         for index, call in enumerate(calls):
             if call is None:
                 socket._last_rooms = None  # `disconnecting` is over
-            elif call[0].kind != PLAIN:
-                self.server._drive(self._say_rest(socket, calls[index:]))
+                continue
+            event, handler = call
+            if handler.kind != PLAIN:
+                self.server._run_handler(self._say_rest(socket, calls[index:], reason))
                 return
-            else:
-                self._guard(call[0].function, call[1])
+            try:
+                fitted = handler.fit((reason,))
+                result = handler.function(socket, *fitted) if handler.given else handler.function(*fitted)
+                if isawaitable(result):
+                    self.server._run_handler(self.server._await_if_needed(result))
+            except Exception as error:
+                failed(socket, event, error, None)
 
-    def _life_calls(self, socket: Socket[T], event: str, reason: str) -> list[_Call | None]:
-        calls: list[_Call | None] = [(handler, (socket, reason)) for handler in self._events.life[event]]
-        if socket._listeners is not None:
-            calls += [(handler, (reason,)) for handler in socket._listeners.life.get(event, ())]
-        return calls
+    def _life_calls(self, socket: Socket[T], event: str) -> list[_Call | None]:
+        own = [] if socket._listeners is None else socket._listeners.life.get(event, [])
+        return [(event, handler) for handler in (*self._events.life[event], *own)]
 
-    async def _say_rest(self, socket: Socket[T], calls: list[_Call | None]) -> None:
+    async def _say_rest(self, socket: Socket[T], calls: list[_Call | None], reason: str) -> None:
         for call in calls:
             if call is None:
                 socket._last_rooms = None
                 continue
+            event, handler = call
             try:
-                await call_one(socket, *call)
-            except Exception:
-                self._report()
+                await call_one(socket, handler, (reason,))
+            except Exception as error:
+                failed(socket, event, error, None)
 
-    def _guard(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        try:
-            function(*args)
-        except Exception:
-            self._report()
-
-    def _report(self) -> None:
-        log.exception("%s: a handler of a disconnect failed", self.name)
-        self._counters.handler_errors += 1
-
-    def _remove(self, socket: Socket[T]) -> None:
-        self.sockets.pop(socket.id, None)
-        self.adapter.remove_all(socket.id)
-        if self._parent is not None and not self.sockets:
+    def _give_up_if_empty(self) -> None:
+        if self._parent is not None and not self.sockets and not self._entering:
             self._parent._child_emptied(self)
 
     # -- emissions: what a BroadcastOperator asks of its sphere ----------------------------------------------
@@ -212,13 +226,14 @@ class Namespace(Sends, Receives, Generic[T]):
         if server._elsewhere():
             # Here, so that its errors are the caller's, and changing the value afterwards changes nothing.
             self._parser.encode(packet)
-            packet.data = deepcopy(packet.data)
+            packet.data = _copy(packet.data)
             server._runtime.post(lambda: self.adapter.broadcast(packet, target))
         else:
             self.adapter.broadcast(packet, target)
         return Emission(lambda: self.adapter.drained(target))
 
     async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
+        self.server._only_here("emit_with_ack")
         seconds = target.timeout if target.timeout is not None else self.server._ack_timeout
         try:
             return await self.adapter.broadcast_with_ack(packet, target, seconds)
@@ -229,13 +244,15 @@ class Namespace(Sends, Receives, Generic[T]):
     async def ask_one(self, packet: Packet, target: Target) -> Any:
         answers = await self.broadcast_with_ack(packet, target)
         if not answers:
-            raise AckTimeout(f"no acknowledgement of {packet.data[0]!r:.80}: the socket is gone")
+            raise Disconnected(f"the socket is gone that was asked {packet.data[0]!r:.80}")
         return answers[0]
 
     async def fetch(self, target: Target) -> list[RemoteSocket]:
+        self.server._only_here("fetch_sockets")
         return [RemoteSocket(self, details) for details in await self.adapter.fetch_sockets(target)]
 
     async def count_sockets(self, target: Target) -> int:
+        self.server._only_here("count")
         return await self.adapter.count(target)
 
     def join_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
@@ -243,6 +260,7 @@ class Namespace(Sends, Receives, Generic[T]):
         return self._change(lambda: self.adapter.add_sockets(target, rooms))
 
     def leave_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
+        Target().to(*rooms)
         return self._change(lambda: self.adapter.del_sockets(target, rooms))
 
     def close_sockets(self, target: Target, close: bool) -> Emission:
@@ -259,11 +277,19 @@ class Namespace(Sends, Receives, Generic[T]):
 
     def server_side_emit(self, event: str, *args: Any) -> Emission:
         """Tell the other nodes; heard by `on_server_side`. A lone node has nobody to tell."""
-        return self._change(lambda: self.adapter.server_side_emit([event, *args]))
+        words = self._words(event, args)
+        return self._change(lambda: self.adapter.server_side_emit(words))
 
     async def server_side_emit_with_ack(self, event: str, *args: Any) -> Answers:
         """Ask the other nodes; one answer of each. Raises AckTimeout for the silence of a live node."""
-        return await self.adapter.server_side_emit_with_ack([event, *args], self.server._ack_timeout)
+        words = self._words(event, args)
+        self.server._only_here("server_side_emit_with_ack")
+        return await self.adapter.server_side_emit_with_ack(words, self.server._ack_timeout)
+
+    def _words(self, event: str, args: tuple[Any, ...]) -> list[Any]:
+        if not isinstance(event, str) or event in LIFE_EVENTS:
+            raise ConfigError(f"{event!r:.80} is a reserved event name, or none")
+        return [event, *(_copy(args) if self.server._elsewhere() else args)]
 
     async def _on_server_side_emit(self, args: list[Any]) -> Any:
         """Another node's event: what the handlers answer. For adapters."""
@@ -325,12 +351,44 @@ class ParentNamespace(Namespace[T]):
             self.server._namespace_gone(child)
 
     def broadcast(self, packet: Packet, target: Target) -> Emission:
-        for child in list(self.children.values()):
-            child.broadcast(Packet(PacketType.EVENT, child.name, packet.data), target)
-        return Emission(lambda: self.adapter.drained(EVERYONE))
+        self.server._elsewhere()  # NotRunning is said also while there are no children
+        self._parser.encode(packet)
+        return self._each(lambda child: child.broadcast(Packet(PacketType.EVENT, child.name, packet.data), target))
+
+    def join_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
+        return self._each(lambda child: child.join_sockets(target, rooms))
+
+    def leave_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
+        return self._each(lambda child: child.leave_sockets(target, rooms))
+
+    def close_sockets(self, target: Target, close: bool) -> Emission:
+        return self._each(lambda child: child.close_sockets(target, close))
+
+    def _each(self, do: Callable[[Namespace[T]], Emission]) -> Emission:
+        emissions = [do(child) for child in list(self.children.values())]
+
+        async def all_done() -> None:
+            for emission in emissions:
+                await emission
+
+        return Emission(all_done)
+
+    async def count_sockets(self, target: Target) -> int:
+        return sum([await child.count_sockets(target) for child in list(self.children.values())])
+
+    async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
+        raise ConfigError("emit_with_ack() is not supported on parent namespaces: ask each child's sockets")
 
     async def fetch(self, target: Target) -> list[RemoteSocket]:
         raise ConfigError("fetch_sockets() is not supported on parent namespaces: fetch each child's")
+
+
+def _copy(data: Any) -> Any:
+    """What another thread may go on changing, as it is now."""
+    try:
+        return deepcopy(data)
+    except Exception:  # a memoryview, say, cannot be copied as what it is
+        return plain(data, lambda leaf: bytes(leaf) if isinstance(leaf, bytes | bytearray | memoryview) else leaf)
 
 
 def _warn_slow(socket: Socket[Any]) -> None:

@@ -30,10 +30,11 @@ __all__ = [
 class Encoded:
     """One packet, ready for any session. `frames` are Engine.IO 4's; those of 3 are made when first needed."""
 
-    __slots__ = ("_older", "frames")
+    __slots__ = ("_older", "event", "frames")
 
-    def __init__(self, frames: tuple[Frame, ...]) -> None:
+    def __init__(self, frames: tuple[Frame, ...], event: str = "") -> None:
         self.frames = frames
+        self.event = event  # its name among all events of a cluster, where nodes must know one again; else ""
         self._older: tuple[Frame, ...] | None = None
 
     def for_protocol(self, protocol: int) -> tuple[Frame, ...]:
@@ -64,6 +65,13 @@ class PacketCodec:
         """The event with one more argument: where it stands in the log of a namespace that keeps one."""
         data = packet.data or read_frames(self, encoded.frames).data
         return self.encode(Packet(packet.type, packet.nsp, [*data, offset]), encoded.frames[0].compress)
+
+    def without_offset(self, encoded: Encoded) -> Encoded:
+        """The event as it was before `with_offset`. For the rare session that moves to another node."""
+        packet = read_frames(self, encoded.frames)
+        plain = self.encode(Packet(packet.type, packet.nsp, packet.data[:-1]), encoded.frames[0].compress)
+        plain.event = encoded.event
+        return plain
 
     def decoder(self) -> Decoder:
         raise NotImplementedError

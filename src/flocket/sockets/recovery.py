@@ -17,7 +17,7 @@ from flocket.options import Recovery
 from flocket.sockets.parsers import Encoded, PacketCodec
 from flocket.sockets.target import Target
 
-__all__ = ["UNRECOVERABLE", "Restored", "Saved", "SessionLog", "is_recorded"]
+__all__ = ["UNRECOVERABLE", "Entry", "Restored", "Saved", "SessionLog", "is_recorded"]
 
 # Ends that somebody meant: such a client starts anew (Socket.IO, "connection state recovery").
 UNRECOVERABLE = frozenset({"parse error", "client namespace disconnect", "server namespace disconnect"})
@@ -36,6 +36,7 @@ class Saved:
     since: int = 0
     last: int = 0
     left: int = 0
+    known: str | None = None  # the offset that its client had when it came here from another log; it stands for `since`
 
 
 class Restored(NamedTuple):
@@ -45,7 +46,9 @@ class Restored(NamedTuple):
     missed: list[Encoded]
 
 
-class _Entry(NamedTuple):
+class Entry(NamedTuple):
+    """One event of the log; `encoded` has its offset."""
+
     position: int
     when: float
     rooms: tuple[str, ...] | None
@@ -58,9 +61,10 @@ class SessionLog:
 
     def __init__(self, recovery: Recovery, now: Callable[[], float]) -> None:
         self._recovery = recovery
+        self.window = recovery.window
         self._now = now
         self._epoch = os.urandom(6).hex()  # an offset of another life of this process means nothing here
-        self._entries: deque[_Entry] = deque()
+        self._entries: deque[Entry] = deque()
         self._sessions: dict[str, tuple[float, Saved]] = {}
         self.position = 0
         self._trimmed = 0  # the newest position that the log no longer has
@@ -70,8 +74,10 @@ class SessionLog:
         self.position += 1
         if encoded is None:
             encoded = parser.encode(packet, target.compress)
+        event = encoded.event
         encoded = parser.with_offset(packet, encoded, f"{self._epoch}-{self.position}")
-        self._entries.append(_Entry(self.position, self._now(), target.rooms, target.except_rooms, encoded))
+        encoded.event = event
+        self._entries.append(Entry(self.position, self._now(), target.rooms, target.except_rooms, encoded))
         self._trim()
         return encoded
 
@@ -85,18 +91,31 @@ class SessionLog:
 
         Whatever the answer, the session is gone from here: it is restored once, or never.
         """
+        found = self.take_entries(pid, offset)
+        return None if found is None else Restored(found[0], [entry.encoded for entry in found[1]])
+
+    def rooms_of(self, pid: str) -> frozenset[str] | None:
+        """The rooms of a socket that is away; None if it is not kept here."""
+        until, saved = self._sessions.get(pid, (0.0, None))
+        return saved.rooms if saved is not None and until >= self._now() else None
+
+    def take_entries(self, pid: str, offset: str | None) -> tuple[Saved, list[Entry]] | None:
+        """As `take`, with what the log knows of each event."""
         until, saved = self._sessions.pop(pid, (0.0, None))
         if saved is None or until < self._now():
             return None
-        position = saved.since if offset is None else self._position_of(offset)
+        position = saved.since if offset is None or offset == saved.known else self._position_of(offset)
         if position is None or not saved.since <= position <= self.position:
             return None
         if position >= saved.last:
             position = max(position, saved.left)  # it had all that was sent: what others got meanwhile is no gap
         if position < self._trimmed:
             return None
-        missed = (entry for entry in self._entries if entry.position > position)
-        return Restored(saved, [entry.encoded for entry in missed if _concerns(entry, saved.rooms)])
+        return saved, self.entries_since(position, saved.rooms)
+
+    def entries_since(self, position: int, rooms: frozenset[str]) -> list[Entry]:
+        """What came behind `position` for a socket in these rooms."""
+        return [entry for entry in self._entries if entry.position > position and _concerns(entry, rooms)]
 
     def _position_of(self, offset: str) -> int | None:
         epoch, _, digits = offset.partition("-")
@@ -124,7 +143,7 @@ def is_recorded(packet: Packet, target: Target) -> bool:
     return packet.type == PacketType.EVENT and packet.id is None and not target.volatile
 
 
-def _concerns(entry: _Entry, rooms: frozenset[str]) -> bool:
+def _concerns(entry: Entry, rooms: frozenset[str]) -> bool:
     if entry.rooms is not None and rooms.isdisjoint(entry.rooms):
         return False
     return rooms.isdisjoint(entry.except_rooms)

@@ -73,11 +73,12 @@ class Server(Sends, Receives, Generic[T]):
         self._deadlines = self._engine.deadlines
         self._adapter: Any = Adapter
         self._adapter_chosen = False
-        self._tasks: set[asyncio.Task[Any]] = set()  # of the user, in the background
-        self._work: set[asyncio.Task[Any]] = set()  # that run the user's handlers
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._namespaces: dict[str, Namespace[T]] = {}
         self._parents: list[ParentNamespace[T]] = []
+        self._handlers: set[asyncio.Task[Any]] = set()  # the user's, which an orderly end waits for
         self._adapters_ready: dict[str, asyncio.Task[None]] = {}
+        self._adapters_closing: dict[str, asyncio.Task[None]] = {}
         self._running = False
         self._root: Namespace[T] = Namespace(self, "/")
         self._namespaces["/"] = self._root
@@ -133,30 +134,46 @@ class Server(Sends, Receives, Generic[T]):
         return next((parent for parent in self._parents if parent.matches(name)), None)
 
     async def _find_namespace(self, name: str, auth: dict[str, Any]) -> Namespace[T] | None:
-        nsp = self._namespaces.get(name)
-        if nsp is None:
-            for parent in self._parents:
-                if parent.matches(name) or await self._await_if_needed(parent.allows(name, auth)):
-                    nsp = parent.child(name)
-                    break
-            else:
-                return None
-        ready = self._adapters_ready.get(name)
-        if ready is not None:
-            await asyncio.shield(ready)
-        return nsp
+        while True:
+            nsp = self._namespaces.get(name) or await self._allowed_child(name, auth)
+            ready = self._adapters_ready.get(name)
+            if nsp is not None and ready is not None:
+                await asyncio.shield(ready)
+                if self._namespaces.get(name) is not nsp:
+                    continue  # its last socket left meanwhile, and it was given up
+            return nsp
+
+    async def _allowed_child(self, name: str, auth: dict[str, Any]) -> Namespace[T] | None:
+        for parent in self._parents:
+            if parent.matches(name) or await self._await_if_needed(parent.allows(name, auth)):
+                return self._namespaces.get(name) or parent.child(name)
+        return None
 
     def _namespace_made(self, nsp: Namespace[T]) -> None:
         self._namespaces[nsp.name] = nsp
         if self._running:
-            ready = self._adapters_ready[nsp.name] = self.create_task(nsp.adapter.init())
-            ready.add_done_callback(lambda _: self._adapters_ready.pop(nsp.name, None))
-        for handler in self._root._events.life["new_namespace"]:
+            ready = self._adapters_ready[nsp.name] = self.create_task(self._ready(nsp))
+            ready.add_done_callback(lambda task: self._forget_task(self._adapters_ready, nsp.name, task))
+        for handler in tuple(self._root._events.life["new_namespace"]):
             self._call_watcher(handler.function, (nsp,))
 
+    async def _ready(self, nsp: Namespace[T]) -> None:
+        closing = self._adapters_closing.get(nsp.name)
+        if closing is not None:
+            await asyncio.wait((closing,))  # the same channels: to be left before they are joined again
+        await nsp.adapter.init()
+
     def _namespace_gone(self, nsp: Namespace[T]) -> None:
+        if not self._running:
+            return  # the end closes all adapters
         self._namespaces.pop(nsp.name, None)
-        self.create_task(nsp.adapter.close())
+        closing = self._adapters_closing[nsp.name] = self.create_task(nsp.adapter.close())
+        closing.add_done_callback(lambda task: self._forget_task(self._adapters_closing, nsp.name, task))
+
+    @staticmethod
+    def _forget_task(tasks: dict[str, asyncio.Task[None]], name: str, task: asyncio.Task[None]) -> None:
+        if tasks.get(name) is task:
+            del tasks[name]
 
     # -- io stands for "/" ----------------------------------------------------------------------------------
 
@@ -224,11 +241,11 @@ class Server(Sends, Receives, Generic[T]):
                 socket._on_close("server shutting down")
         self._engine.close()
 
-    async def _cancel_tasks(self) -> None:
-        others = [task for task in (*self._work, *self._tasks) if task is not asyncio.current_task()]
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+    async def _end_tasks(self) -> None:
+        """Cancel what runs in the background, and the handlers that still run."""
+        await self._end(self._tasks)
+        await self._end(self._handlers)
+        await self._end(self._tasks)  # those that handlers began at the end
 
     async def _stop(self) -> None:
         """Leave the other nodes."""
@@ -238,6 +255,21 @@ class Server(Sends, Receives, Generic[T]):
         aclose = getattr(self._adapter, "aclose", None)
         if aclose is not None:
             await aclose()
+
+    def _reopen(self) -> None:
+        """Be as before the first start: in tests one server has many lives."""
+        self._engine.reopen()
+        for parent in self._parents:
+            for name in parent.children:
+                self._namespaces.pop(name, None)
+            parent.children.clear()
+        self._use_adapter(self._adapter)
+
+    async def _end(self, tasks: set[asyncio.Task[Any]]) -> None:
+        ending = [task for task in tasks if task is not asyncio.current_task()]
+        for task in ending:
+            task.cancel()
+        await asyncio.gather(*ending, return_exceptions=True)
 
     def _on_session(self, session: Session) -> Handler:
         client = Client(self, session)
@@ -259,14 +291,21 @@ class Server(Sends, Receives, Generic[T]):
             raise NotRunning("the server is not running; from outside a cluster, use flocket.Emitter")
         return True
 
+    def _only_here(self, what: str) -> None:
+        """What must be awaited is awaited in the loop."""
+        if self._elsewhere():
+            raise NotRunning(f"{what} is awaited in the server's loop; from another thread, use io.from_thread")
+
     def create_task(self, coroutine: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
         """Run a coroutine beside; its error is logged, and it is cancelled when the server closes."""
         return self._own_task(coroutine, self._tasks)
 
     def _own_task(self, coroutine: Coroutine[Any, Any, R], owner: set[asyncio.Task[Any]]) -> asyncio.Task[R]:
-        if self._elsewhere():
+        try:
+            self._only_here("create_task")
+        except NotRunning:
             coroutine.close()
-            raise NotRunning("create_task belongs to the loop's thread; from another one, use io.from_thread")
+            raise
         task = self._runtime.create_task(coroutine)
         owner.add(task)
 
@@ -279,9 +318,22 @@ class Server(Sends, Receives, Generic[T]):
         task.add_done_callback(ended)
         return task
 
-    def _drive(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        """Run a coroutine of ours that calls the user's functions: when the server stops, it may end."""
-        self._own_task(coroutine, self._work)
+    def _run_handler(
+        self, coroutine: Coroutine[Any, Any, Any], ended: Callable[[asyncio.Task[Any]], None] | None = None
+    ) -> None:
+        """Run what calls the user's functions and sees to their errors. No disconnect cancels it.
+
+        `ended` is told of its end in place of `_handler_ended`, and passes that on: one callback is cheaper than two.
+        """
+        task = self._runtime.create_task(coroutine)
+        self._handlers.add(task)
+        task.add_done_callback(ended or self._handler_ended)
+
+    def _handler_ended(self, task: asyncio.Task[Any]) -> None:
+        self._handlers.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.counters.handler_errors += 1
+            log.error("a handler's task failed", exc_info=task.exception())
 
     async def _await_if_needed(self, value: Any) -> Any:
         return await value if inspect.isawaitable(value) else value
@@ -295,7 +347,7 @@ class Server(Sends, Receives, Generic[T]):
             log.exception("an observer failed")
             return
         if inspect.isawaitable(result):
-            self._drive(self._await_if_needed(result))
+            self._run_handler(self._await_if_needed(result))
 
     async def _within(self, seconds: float, done: asyncio.Event, values: list[Any]) -> None:
         """Wait for `done`. Raises AckTimeout with the values that came, in the wheel's time."""

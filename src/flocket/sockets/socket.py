@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence, Sized
 from dataclasses import replace
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic
 
 from flocket.codec.socketio import Packet, PacketType
@@ -16,7 +17,7 @@ from flocket.engine.request import Request
 from flocket.engine.session import Session
 from flocket.errors import AckTimeout, ConfigError, Disconnected
 from flocket.sockets.answers import Acks, as_value
-from flocket.sockets.calls import Turns, call_all
+from flocket.sockets.calls import Turns, call_all, failed
 from flocket.sockets.emission import Emission
 from flocket.sockets.events import LIFE_EVENTS, EventHandler
 from flocket.sockets.generics import T
@@ -58,6 +59,7 @@ class Socket(Sends, Generic[T]):
         "_issued",
         "_last_rooms",
         "_listeners",
+        "_log_known",
         "_log_position",
         "_log_since",
         "_outgoing",
@@ -78,6 +80,7 @@ class Socket(Sends, Generic[T]):
         self.data: T = nsp.server._make_data()
         self.recovered = False
         self.pid: str | None = None  # known to the client alone; only where recovery is on
+        self._log_known: str | None = None
         self._log_since = self._log_position = 0  # positions of recovery's log: see Saved
         self._client = client
         self._session: Session = client.session
@@ -206,6 +209,7 @@ class Socket(Sends, Generic[T]):
         nsp = self.nsp
         packet = event_packet(nsp.name, event, args, nsp._next_ack_id())
         assert packet.id is not None
+        nsp.server._only_here("emit_with_ack")
         if self._state != CONNECTED:
             raise Disconnected(f"socket {self.id} is not connected")
         waiting: asyncio.Future[list[Any] | None] = asyncio.get_running_loop().create_future()
@@ -261,6 +265,7 @@ class Socket(Sends, Generic[T]):
 
     def leave(self, *rooms: str) -> Emission:
         """Leave rooms."""
+        Target().to(*rooms)
         return self._in_loop(lambda: self._leaves(rooms))
 
     def _in_loop(self, change: Callable[[], None]) -> Emission:
@@ -281,12 +286,12 @@ class Socket(Sends, Generic[T]):
 
     # -- receiving ----------------------------------------------------------------------------------------
 
-    def _on_event(self, packet: Packet) -> None:
+    def _on_event(self, packet: Packet, message: Sized) -> None:
+        """An event, and what it came in (or as much): if it has to wait, its size counts."""
         self.nsp._counters.events_in += 1
-        turns = self._turns
-        if turns.idle:
+        if self._turns.idle:
             self._dispatch(packet)
-        elif not turns.take(lambda: self._dispatch(packet), WAITING_EVENTS):
+        elif not self._turns.wait(packet, len(message), WAITING_EVENTS, self._client.waiting_bound):
             log.warning("%s: %s sends faster than its handlers end; disconnected", self.nsp.name, self.id)
             self._session.drop("parse error", "too many events waiting", 1008)
 
@@ -294,44 +299,65 @@ class Socket(Sends, Generic[T]):
         if self._state != CONNECTED:
             return  # events behind a disconnect are dropped, as in Node
         name, *args = packet.data
+        if name.__class__ is not str:
+            # JavaScript may name events by numbers, and looks them up as text.
+            name = str(int(name)) if name == int(name) else str(name)
         answer = None if packet.id is None else self._answer_to(packet.id)
-        nsp = self.nsp
-        if self._listeners is not None or nsp._events.any:
-            if self._listeners is not None and self._listeners.guards:
-                self._turns.start(self._guarded(name, args, answer))
-                return
-            self._watch(name, args)
-        handlers = nsp._events.handlers.get(name)
+        events = self.nsp._events
+        if self._listeners is not None or events.any:
+            self._screen(name, args, answer)
+            return
+        handlers = events.handlers.get(name)
         if handlers is not None:
-            call_all(self, name, handlers, args, answer, (self,))
-        if self._listeners is not None:
-            own = self._listeners.taken(name)
-            if own:
-                call_all(self, name, own, args, answer if handlers is None else None, ())
+            call_all(self, name, handlers, args, answer)
 
-    def _watch(self, name: str, args: list[Any]) -> None:
-        watchers = [(watcher, (self, name, *args)) for watcher in self.nsp._events.any]
-        if self._listeners is not None:
-            watchers += [(watcher, (name, *args)) for watcher in self._listeners.any]
-        for watcher, given in watchers:
-            self.nsp.server._call_watcher(watcher, given)
-
-    async def _guarded(self, name: str, args: list[Any], answer: Callable[[Any], None] | None) -> None:
-        assert self._listeners is not None
-        from flocket.sockets.calls import failed
-
-        for guard in self._listeners.guards:
+    def _screen(self, name: str, args: list[Any], answer: Callable[[Any], None] | None) -> None:
+        """Ask this client's guards. The first that has to be awaited holds up the events behind, so none overtakes."""
+        guards = () if self._listeners is None else tuple(self._listeners.guards)
+        for index, guard in enumerate(guards):
             try:
-                await self.nsp.server._await_if_needed(guard(name, args))
+                result = guard(name, args)
             except Exception as error:
                 failed(self, name, error, answer)
                 return
-        self._watch(name, args)
-        handlers = [*self.nsp._events.handlers.get(name, ())]
-        call_all(self, name, handlers, args, answer if handlers else None, (self,))
-        own = self._listeners.taken(name)
-        if own:
-            call_all(self, name, own, args, None if handlers else answer, ())
+            if isawaitable(result):
+                self._turns.hold(self._screen_on(result, guards[index + 1 :], name, args, answer))
+                return
+        self._hand_over(name, args, answer)
+
+    async def _screen_on(
+        self,
+        begun: Awaitable[Any],
+        guards: Sequence[Callable[..., Any]],
+        name: str,
+        args: list[Any],
+        answer: Callable[[Any], None] | None,
+    ) -> None:
+        self._turns.beginning -= 1
+        try:
+            await begun
+            for guard in guards:
+                await self.nsp.server._await_if_needed(guard(name, args))
+        except Exception as error:
+            failed(self, name, error, answer)
+        else:
+            self._hand_over(name, args, answer)
+        finally:
+            self._turns.release()
+
+    def _hand_over(self, name: str, args: list[Any], answer: Callable[[Any], None] | None) -> None:
+        """Show an event to those who watch all, then call its handlers: the namespace's, then this client's."""
+        call = self.nsp.server._call_watcher
+        for watcher in tuple(self.nsp._events.any):
+            call(watcher, (self, name, *args))
+        for watcher in () if self._listeners is None else tuple(self._listeners.any):
+            call(watcher, (name, *args))
+        if self._state != CONNECTED:
+            return
+        own = [] if self._listeners is None else self._listeners.taken(name)
+        handlers = [*self.nsp._events.handlers.get(name, ()), *own]
+        if handlers:  # or nobody answers, and the client's own timeout tells it so
+            call_all(self, name, handlers, args, answer)
 
     def _answer_to(self, ack_id: int) -> Callable[[Any], None]:
         answered = False
@@ -440,7 +466,7 @@ class Socket(Sends, Generic[T]):
         if close:
             self._client.disconnect()
             return
-        self._client.send(Packet(PacketType.DISCONNECT, self.nsp.name))
+        self._client.dismiss(self.nsp.name)
         self._on_close("server namespace disconnect")
 
     def _on_close(self, reason: str) -> None:
@@ -452,6 +478,11 @@ class Socket(Sends, Generic[T]):
         rooms = self._last_rooms = frozenset(self.nsp.adapter.sids.get(self.id, ()))
         if self.nsp._comebacks is not None:
             self.nsp._comebacks.leave(self, reason, rooms)
+        self._abandon()
+        self.nsp._socket_left(self, reason)
+
+    def _abandon(self) -> None:
+        """Let go of all that was waiting for this client."""
         self._turns.drop_waiting()
         if self._acks is not None:
             self._acks.abandon()
@@ -459,7 +490,6 @@ class Socket(Sends, Generic[T]):
             self._listeners.abandon(Disconnected(f"socket {self.id} disconnected"))
         for task in tuple(self._tasks or ()):
             task.cancel()
-        self.nsp._socket_left(self, reason)
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} of {self.nsp.name}>"

@@ -74,7 +74,7 @@ def test_one_stream_has_the_plain_name_and_several_are_read_with_their_negatives
 def test_a_session_has_nodes_bytes() -> None:
     session = ("S" * 20, "P" * 20, ("S" * 20, "r1"), {"u": 1})
     assert encode_session(*session) == golden.STREAMS_SESSION
-    assert decode_session(golden.STREAMS_SESSION) == session
+    assert decode_session(golden.STREAMS_SESSION)[:4] == session
 
 
 def test_plaintext_only_never_packs() -> None:

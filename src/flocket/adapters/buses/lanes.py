@@ -95,6 +95,9 @@ class Lane(Bus):
     def interested(self, channels: Collection[str]) -> Collection[str]:
         return self._bus.interested([self._full(one) for one in channels])
 
+    def catch_up(self) -> None:
+        self._bus.catch_up()
+
     def peers(self) -> Collection[NodeIdentity]:
         return self._bus.peers()
 

@@ -126,9 +126,7 @@ class RedisBus(Bus):
 
     def count(self, kind: Kind, channel: str) -> asyncio.Future[int]:
         """How many nodes hear a channel; counted before anything that is said from now on arrives there."""
-        return _converted(
-            self.pipe.ask("PUBSUB", _COUNT[kind], channel_bytes(channel)), lambda reply: int(reply[1])
-        )
+        return _converted(self.pipe.ask("PUBSUB", _COUNT[kind], channel_bytes(channel)), lambda reply: int(reply[1]))
 
     def command(self, words: Words, size: int = 0) -> bool:
         """Send any command whose key is its second word; False if it is lost."""
@@ -137,6 +135,18 @@ class RedisBus(Bus):
     def ask(self, *words: bytes | str | int) -> asyncio.Future[Any]:
         """Send any command whose key is its second word, and have its reply."""
         return self.pipe.ask(*words)
+
+    def endpoint_of(self, key: bytes) -> Endpoint:
+        """The server that has a key."""
+        return self.endpoint
+
+    def look(self) -> None:
+        """Something is not where it was."""
+
+    @property
+    def pipe_lost(self) -> bool:
+        """Whether the way to the server is closed."""
+        return self.pipe.connection is None
 
     # -- health -------------------------------------------------------------------------------------------
 

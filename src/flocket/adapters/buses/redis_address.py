@@ -65,9 +65,7 @@ class RedisAddress:
             port = plain.port
         except ValueError:
             port = -1
-        if port == -1 or (
-            words[0] != "unix" and plain.path.strip("/") and not plain.path.strip("/").isdigit()
-        ):
+        if port == -1 or (words[0] != "unix" and plain.path.strip("/") and not plain.path.strip("/").isdigit()):
             raise ConfigError(f"not a Redis URL: {shown}; it ends in :port/database-number")
         return address
 
@@ -81,12 +79,8 @@ class RedisAddress:
                 raise ConfigError(f"not a sentinel's host:port: {host!r} in {self.shown}")
             sentinels.append((name, int(port)))
         if not service:
-            raise ConfigError(
-                f"a sentinel URL names its master, as redis+sentinel://host/mymaster: {self.shown}"
-            )
-        plain = parts._replace(
-            netloc=f"{credentials}@master" if credentials else "master", path=f"/{db or 0}"
-        )
+            raise ConfigError(f"a sentinel URL names its master, as redis+sentinel://host/mymaster: {self.shown}")
+        plain = parts._replace(netloc=f"{credentials}@master" if credentials else "master", path=f"/{db or 0}")
         return replace(self, url=urlunsplit(plain), sentinels=tuple(sentinels), service=service)
 
     def options(self) -> dict[str, Any]:

@@ -125,27 +125,64 @@ class RedisClusterBus(RedisBus):
         if verb not in ("MOVED", "ASK") or hops == 0:
             log.warning("Redis Cluster at %s refuses %s: %s", self.endpoint.shown, words[0], error)
             return
-        host, _, port = rest.rpartition(" ")[2].rpartition(":")
+        self._send(self._known(rest.rpartition(" ")[2]), words, size, hops - 1, asking=verb == "ASK")
+
+    def ask(self, *words: bytes | str | int) -> asyncio.Future[Any]:
+        # XINFO STREAM key, and all others: COMMAND key
+        key = words[2] if words[0] == "XINFO" else words[1]
+        owner = self._owners[_slot(key if isinstance(key, bytes) else str(key).encode())]
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._ask(owner, words, answer, _HOPS)
+        return answer
+
+    def _ask(self, owner: Address, words: Words, answer: asyncio.Future[Any], hops: int) -> None:
+        def done(asked: asyncio.Future[Any]) -> None:
+            if answer.done():
+                return
+            error = None if asked.cancelled() else asked.exception()
+            moved = str(error).split() if isinstance(error, ReplyError) else []
+            if moved[:1] == ["MOVED"] and hops:
+                self._amiss.set()
+                self._ask(self._known(moved[2]), words, answer, hops - 1)
+            elif asked.cancelled():
+                answer.cancel()
+            elif error is not None:
+                answer.set_exception(error)
+                answer.exception()  # no warning, if nobody waits
+            else:
+                answer.set_result(asked.result())
+
+        asked = self._pipes[owner].ask(*words)
+        if asked.done():
+            done(asked)
+        else:
+            asked.add_done_callback(done)
+
+    def _known(self, place: str) -> Address:
+        """A master that a refusal names."""
+        host, _, port = place.rpartition(":")
         owner = (host or self.endpoint.host, int(port))
         if owner not in self._pipes:
             self._add(owner)
             self._pipes[owner].begin()
             self._ears[owner].begin()
-        self._send(owner, words, size, hops - 1, asking=verb == "ASK")
+        return owner
 
-    def ask(self, *words: bytes | str | int) -> asyncio.Future[Any]:
-        key = words[1]
-        return self._pipes[self._owners[_slot(key if isinstance(key, bytes) else str(key).encode())]].ask(
-            *words
-        )
+    def endpoint_of(self, key: bytes) -> Endpoint:
+        return self.endpoint.at(*self._owners[_slot(key)])
+
+    def look(self) -> None:
+        self._amiss.set()
+
+    @property
+    def pipe_lost(self) -> bool:
+        return any(pipe.connection is None for pipe in self._pipes.values())
 
     def count(self, kind: Kind, channel: str) -> asyncio.Future[int]:
         name = channel_bytes(channel)
         if kind != CHANNEL:
             return _sum([self._pipes[self._owner(kind, name)].ask("PUBSUB", "SHARDNUMSUB", name)])
-        return _sum(
-            [self._pipes[owner].ask("PUBSUB", "NUMSUB", name) for owner in dict.fromkeys(self._owners)]
-        )
+        return _sum([self._pipes[owner].ask("PUBSUB", "NUMSUB", name) for owner in dict.fromkeys(self._owners)])
 
     async def drained(self) -> None:
         for pipe in list(self._pipes.values()):
@@ -172,9 +209,7 @@ class RedisClusterBus(RedisBus):
 
     def _refused(self, verb: bytes, name: bytes, why: str) -> None:
         if not why.startswith(("MOVED", "CLUSTERDOWN", "TRYAGAIN", "ASK")):
-            log.error(
-                "Redis Cluster at %s refuses %s %.80r: %s", self.endpoint.shown, verb.decode(), name, why
-            )
+            log.error("Redis Cluster at %s refuses %s %.80r: %s", self.endpoint.shown, verb.decode(), name, why)
         self._amiss.set()
 
     async def _keep(self) -> None:

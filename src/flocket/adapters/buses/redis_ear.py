@@ -29,8 +29,7 @@ _CONFIRM_TIME = 5.0  # seconds until all subscriptions must be confirmed on a ne
 
 
 class Ear(Reconnecting):
-    """`listen` and `forget` take effect in order. `on_refused` is told of a subscription that Redis refuses.
-    """
+    """`listen` and `forget` take effect in order. `on_refused` is told of a subscription that Redis refuses."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint, "the receiving connection")
@@ -49,8 +48,7 @@ class Ear(Reconnecting):
     # -- subscriptions ------------------------------------------------------------------------------------
 
     def listen(self, kind: Kind, name: bytes, hear: Hear) -> None:
-        """Hear what is published on a channel (or a pattern's channels), now or once there is a connection.
-        """
+        """Hear what is published on a channel (or a pattern's channels), now or once there is a connection."""
         self._hearers[kind, name] = hear
         self._table(kind)[name] = hear
         self._command(kind, name)

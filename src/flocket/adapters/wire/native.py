@@ -42,6 +42,10 @@ _KINDS: dict[int, type[m.Message]] = {
     16: m.CountSocketsResponse,
     17: m.ClientGone,
     18: m.Absent,
+    19: m.FindSession,
+    20: m.FindSessionResponse,
+    21: m.TakeSession,
+    22: m.TakeSessionResponse,
 }
 _NUMBERS = {kind: number for number, kind in _KINDS.items()}
 _encode = msgspec.msgpack.Encoder().encode

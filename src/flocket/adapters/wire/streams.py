@@ -129,13 +129,16 @@ def read_data(data: str) -> Any:
         raise DecodeError(f"not base64: {error}") from None
 
 
-def encode_session(sid: str, pid: str, rooms: tuple[str, ...], data: Any) -> str:
-    """What the key of a client that may come back holds."""
-    return base64.b64encode(v.pack({"sid": sid, "pid": pid, "rooms": rooms, "data": data})).decode()
+def encode_session(
+    sid: str, pid: str, rooms: tuple[str, ...], data: Any, places: Mapping[str, str] | None = None
+) -> str:
+    """What the key of a client that may come back holds. `places` in the stream are ours: Node's nodes ignore them."""
+    session = {"sid": sid, "pid": pid, "rooms": rooms, "data": data, **(places or {})}
+    return base64.b64encode(v.pack(session)).decode()
 
 
-def decode_session(text: str) -> tuple[str, str, tuple[str, ...], Any]:
-    """Read a session: its sid, pid, rooms and data."""
+def decode_session(text: str) -> tuple[str, str, tuple[str, ...], Any, dict[str, Any]]:
+    """Read a session: its sid, pid, rooms and data, and all of it, where the places are."""
     session = v.mapping(read_data(text), "session")
     sid, pid = v.text(session.get("sid"), "sid"), v.text(session.get("pid"), "pid")
-    return sid, pid, v.rooms(session.get("rooms")), session.get("data")
+    return sid, pid, v.rooms(session.get("rooms")), session.get("data"), session

@@ -13,6 +13,7 @@ from flocket.codec import json, msgpack
 from flocket.codec.errors import DecodeError
 from flocket.codec.json import dumps as to_json
 from flocket.codec.msgpack import pack
+from flocket.codec.socketio import RESERVED_EVENTS
 
 __all__ = [
     "count",
@@ -127,10 +128,12 @@ def options(value: Any) -> Options:
 
 
 def event(value: Any, what: str = "data") -> list[Any]:
-    """Read an event's name and arguments: the name is a string or a number, as in a client's packet."""
+    """Read an event's name and arguments: the name is a string or a number, and not one of the protocol's own."""
     data = sequence(value, what)
     if not data or isinstance(data[0], bool) or not isinstance(data[0], str | int | float):
         raise DecodeError(f"{what} does not begin with an event's name: {value!r:.60}")
+    if data[0] in RESERVED_EVENTS:
+        raise DecodeError(f"a reserved event name: {data[0]!r}")  # a client's library would take it for its own
     return data
 
 

@@ -1,0 +1,112 @@
+"""Sessions on many workers, with the official clients: every way to stick, every transport, every fault."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from tests.cluster.crowd import Crowd, pids, serving
+from tests.cluster.tools import wait_until
+
+
+@pytest.mark.parametrize("sticky", ["session", "address", "none"])
+def test_every_transport_works_on_every_worker(sticky: str) -> None:
+    with serving(4, sticky) as program, Crowd(program.url) as crowd:
+        crowd.connect(16, "polling")
+        crowd.connect(16, "websocket")
+        crowd.connect(16)
+        crowd.check(48)
+        assert set(crowd.where()) == ({crowd.where()[0]} if sticky == "address" else {0, 1, 2, 3})
+        assert crowd.do("transports") == ["polling"] * 16 + ["websocket"] * 32
+        crowd.undisturbed()
+
+
+def test_a_thousand_clients_poll_four_workers_without_stickiness_and_without_an_error() -> None:
+    with serving(4, "none") as program, Crowd(program.url) as crowd:
+        crowd.connect(1_000, "polling")
+        assert crowd.do("echo", times=1) == 0
+        assert crowd.do("count") == [1_000, 1_000]
+        crowd.undisturbed()
+
+
+def test_the_kill_of_a_worker_disturbs_its_own_clients_only_and_they_come_back() -> None:
+    with serving(3) as program, Crowd(program.url) as crowd:
+        crowd.connect(15, "polling", reconnectionDelay=3_000, reconnectionDelayMax=3_000)
+        crowd.connect(15, "websocket", reconnectionDelay=3_000, reconnectionDelayMax=3_000)
+        before = crowd.where()
+        lost = [worker == 1 for worker in before]
+        os.kill(pids(program)[1], signal.SIGKILL)
+        killed = time.monotonic()
+        assert 0 < sum(lost) < 30
+        wait_until(lambda: len(crowd.state()["disconnects"]) == sum(lost), 1)
+        wait_until(lambda: crowd.do("count") == [30 - sum(lost)] * 2, 1)  # nobody counts its ghosts
+        wait_until(lambda: "starting another" in program.printed(), 1)
+        assert crowd.do("connected", ms=10_000)
+        assert time.monotonic() - killed < 10
+        assert [disconnects for _, disconnects in crowd.state()["each"]] == [int(one) for one in lost]
+        crowd.check(30)
+
+
+def test_clients_of_a_worker_that_is_stopped_and_goes_on_notice_nothing() -> None:
+    # A tenth of the defaults (25 and 20 s), and of 30 s for the stop.
+    with serving(2, ping_interval=2.5, ping_timeout=2.0) as program, Crowd(program.url) as crowd:
+        crowd.connect(20, "polling")
+        crowd.connect(20, "websocket")
+        assert set(crowd.where()) == {0, 1}
+        pid = pids(program)[1]
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            time.sleep(3.0)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        crowd.check(40)
+        time.sleep(2.0)  # the pings that were due meanwhile
+        crowd.check(40)
+        crowd.undisturbed()
+
+
+def test_a_rolling_reload_moves_each_client_at_most_once_per_worker_and_loses_none() -> None:
+    with serving(2) as program, Crowd(program.url) as crowd:
+        crowd.connect(10, "polling")
+        crowd.connect(10, "websocket")
+        crowd.connect(10)
+        old = set(pids(program).values())
+        program.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: program.printed().count("has ended") == 2, 20)
+        assert not old & set(pids(program).values())
+        assert crowd.do("connected", ms=10_000)
+        state = crowd.state()
+        assert all(1 <= disconnects <= 2 for _, disconnects in state["each"])
+        assert state["errors"] == []
+        crowd.check(30)
+
+
+def test_at_the_end_clients_are_told_and_the_status_is_0() -> None:
+    with serving(2) as program, Crowd(program.url) as crowd:
+        crowd.connect(10, "polling", reconnection=False)
+        crowd.connect(10, "websocket", reconnection=False)
+        status, seconds = program.end()
+        assert status == 0
+        assert seconds < 3
+        wait_until(lambda: len(crowd.state()["disconnects"]) == 20)
+        assert set(crowd.state()["disconnects"]) == {"transport close"}
+
+
+def test_when_the_supervisor_is_killed_clients_are_told_and_the_port_is_free() -> None:
+    with serving(2) as program:
+        with Crowd(program.url) as crowd:
+            crowd.connect(6, "polling", reconnection=False)
+            crowd.connect(6, "websocket", reconnection=False)
+            program.process.kill()
+            wait_until(lambda: len(crowd.state()["disconnects"]) == 12)
+        wait_until(lambda: not any(_alive(pid) for pid in pids(program).values()))
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

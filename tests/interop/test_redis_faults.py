@@ -1,0 +1,382 @@
+"""Redis dies, is cut off, is slow, or says rubbish: what each adapter promises then."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+from tests.support.fleet import LocalClient, fleet
+from tests.support.polling import until
+from tests.support.proxy import FaultProxy
+from tests.support.redis import RedisServer, free_port
+
+from flocket import AckTimeout, AdapterError, ConfigError, Server
+from flocket.adapters.redis_classic import RedisAdapter
+from flocket.adapters.redis_sharded import ShardedRedisAdapter
+from flocket.adapters.redis_streams import RedisStreamsAdapter
+
+ADAPTERS: dict[str, Any] = {
+    "classic": RedisAdapter,
+    "sharded": ShardedRedisAdapter,
+    "streams": RedisStreamsAdapter,
+}
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@dataclass
+class Pair:
+    """Two nodes with a client each."""
+
+    nodes: list[Server[Any]]
+    clients: list[LocalClient]
+    adapters: list[Any]
+
+    async def cross(self, number: int) -> None:
+        """What either node emits reaches the other's client."""
+        for node in self.nodes:
+            node.emit("cross", number)
+        for client in self.clients:
+            await until(lambda client=client: client.events.count(["cross", number]) == 2)  # type: ignore[misc]
+
+    async def local(self, number: int) -> None:
+        """What a node emits reaches its own client at once, whatever Redis does."""
+        self.nodes[0].emit("local", number)
+        await until(lambda: self.clients[0].events[-1:] == [["local", number]], 0.1)
+
+    async def counts(self, nodes: int) -> bool:
+        try:
+            counted = [await node.of("/").adapter.server_count() for node in self.nodes]
+        except AdapterError:
+            return False
+        return counted == [nodes] * len(self.nodes)
+
+    @property
+    def healthy(self) -> bool:
+        return all(adapter.health()["ok"] for adapter in self.adapters)
+
+
+@asynccontextmanager
+async def pair(make: Callable[[], Any]) -> AsyncIterator[Pair]:
+    adapters: list[Any] = []
+
+    def make_adapter() -> Any:
+        adapters.append(make())
+        return adapters[-1]
+
+    async with fleet(2, make_adapter) as nodes:
+        yield Pair(nodes, [await LocalClient(node).connected() for node in nodes], adapters)
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_redis_killed_and_restarted_after_two_seconds(redis: RedisServer, kind: str) -> None:
+    async def test() -> None:
+        async with pair(lambda: ADAPTERS[kind](redis.url)) as cluster:
+            await cluster.cross(0)
+            redis.stop(kill=True)
+            away = time.monotonic()
+            number = 0
+            while time.monotonic() < away + 2:
+                number += 1
+                await cluster.local(number)
+                await asyncio.sleep(0.02)
+            assert not cluster.healthy
+            assert [adapter.health()["hears"] for adapter in cluster.adapters] == [False, False]
+            with pytest.raises((AdapterError, AckTimeout)):
+                await cluster.nodes[0].timeout(0.3).fetch_sockets()
+            assert await cluster.nodes[0].local.count() == 1
+            await asyncio.to_thread(redis.start)
+            back = time.monotonic()
+            await until(lambda: cluster.healthy)
+            await cluster.cross(1)
+            assert time.monotonic() - back < 1.0
+            assert await cluster.counts(2)
+            heard = [event[1] for event in cluster.clients[1].events if event[0] == "local"]
+            assert heard == sorted(set(heard)), "out of order, or twice"
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_a_subscriber_that_is_killed_a_hundred_times_comes_back_each_time(redis: RedisServer, kind: str) -> None:
+    async def test() -> None:
+        async with pair(lambda: ADAPTERS[kind](redis.url)) as cluster:
+            adapter = cluster.adapters[0]
+            for number in range(100):
+                seen = adapter.stats()["reconnects"]
+                words = ["CLIENT", "KILL", "TYPE", "pubsub" if number % 10 else "normal"]
+                await asyncio.to_thread(redis.command, *words)
+                begun = time.monotonic()
+                await until(lambda seen=seen: adapter.stats()["reconnects"] > seen)  # type: ignore[misc]
+                await until(lambda: cluster.healthy)
+                assert time.monotonic() - begun < 1.0
+                if number % 20 == 0:
+                    await cluster.cross(number)
+            assert await cluster.counts(2)
+            await cluster.cross(-1)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_a_route_that_swallows_everything_is_noticed_and_left_behind(redis: RedisServer, kind: str) -> None:
+    async def test() -> None:
+        async with (
+            FaultProxy(redis.port) as proxy,
+            pair(lambda: ADAPTERS[kind](f"redis://127.0.0.1:{proxy.port}")) as cluster,
+        ):
+            await cluster.cross(0)
+            proxy.hold()
+            begun = time.monotonic()
+            number = 0
+            while any(adapter.health()["hears"] for adapter in cluster.adapters):
+                assert time.monotonic() - begun < 10
+                number += 1
+                await cluster.local(number)
+                await asyncio.sleep(0.05)
+            proxy.release()
+            begun = time.monotonic()
+            await until(lambda: cluster.healthy)
+            assert time.monotonic() - begun < 1.2  # a second, and the turn of a loop that it may just have begun
+            await cluster.cross(1)
+
+    asyncio.run(test())
+
+
+def test_a_slow_redis_slows_no_local_delivery(redis: RedisServer) -> None:
+    async def test() -> None:
+        async with (
+            FaultProxy(redis.port) as proxy,
+            pair(lambda: RedisAdapter(f"redis://127.0.0.1:{proxy.port}")) as cluster,
+        ):
+            proxy.delay = 0.2
+            for number in range(100):
+                await cluster.local(number)
+            await until(lambda: cluster.clients[1].events == [["local", number] for number in range(100)])
+
+    asyncio.run(test())
+
+
+def test_what_waits_for_redis_is_bounded(redis: RedisServer) -> None:
+    async def test() -> None:
+        async with pair(lambda: RedisAdapter(redis.url)) as cluster:
+            redis.stop(kill=True)
+            await until(lambda: not cluster.adapters[0].health()["says"])
+            for number in range(5_000):
+                cluster.nodes[0].emit("n", number)
+            assert cluster.adapters[0].health()["unsent"] == 1_000
+            assert cluster.adapters[0].stats()["publish_dropped"] == 4_000
+            await asyncio.wait_for(asyncio.ensure_future(_awaited(cluster.nodes[0].emit("n", 0))), 6)
+            await asyncio.to_thread(redis.start)
+            await until(lambda: cluster.healthy)
+            await cluster.cross(1)
+            # A node that is back sooner than its neighbour speaks to nobody: what arrives, arrives in order and once.
+            heard = [event[1] for event in cluster.clients[1].events if event[0] == "n"]
+            assert heard == sorted(set(heard))
+            assert set(heard) <= set(range(1_000))
+
+    asyncio.run(test())
+
+
+async def _awaited(emission: Any) -> None:
+    await emission
+
+
+GARBAGE = [
+    b"",
+    b"{",
+    b"{}",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b"\x80\x04\x95\x0f\x00\x00\x00\x00\x00\x00\x00\x8c\x02os\x94\x8c\x06system\x94\x93\x94.",
+    b"\x91" * 200_000,
+    b"{" + b'"a":{' * 200_000,
+    b'{"type":3,"uid":"x","nsp":"/","data":{"packet":{"type":2,"data":["connect"]},"opts":{}}}',
+    b'{"type":99,"uid":"x","requestId":"y"}',
+    b'{"type":5,"uid":"x","requestId":"y","opts":{"rooms":{"a":1}}}',
+    b"\x93\xa1u\x82\xa4type\x02\xa4data\x92\xa1e\xcb\x7f\xf8\x00\x00\x00\x00\x00\x00\x83\xa5rooms\x90\xa6except\x90\xa5flags\x80",
+]
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_rubbish_on_every_channel_is_counted_and_ignored(redis: RedisServer, kind: str) -> None:
+    async def test() -> None:
+        async with pair(lambda: ADAPTERS[kind](redis.url)) as cluster:
+            uid = cluster.nodes[0].of("/").adapter.link.uid  # type: ignore[attr-defined]  # of a ClusterNamespace
+            channels = [f"socket.io#/#{uid}#", "socket.io#/#", "socket.io#/#room#", "socket.io-request#/#"]
+            channels += ["socket.io-response#/#", f"socket.io-response#/#{uid}#"]
+            await cluster.nodes[0].sockets[cluster.clients[0].sid].join("room")
+            client = cluster.adapters[0].bus
+            for garbage in GARBAGE:
+                for channel in channels:
+                    for verb in ("PUBLISH", "SPUBLISH"):
+                        await client.ask(verb, channel, garbage)
+                for fields in ([b"data", garbage], [b"nsp", b"/", b"type", b"3", b"uid", b"u", b"data", garbage]):
+                    await client.ask("XADD", "socket.io", "*", *fields)
+            await cluster.cross(1)
+            assert cluster.adapters[0].stats()["bad_messages"] >= len(GARBAGE)
+            assert [event for event in cluster.clients[0].events if event[0] != "cross"] == []
+
+    asyncio.run(test())
+
+
+def test_a_huge_message_passes_and_cuts_nobody_off(redis: RedisServer) -> None:
+    async def test() -> None:
+        async with pair(lambda: RedisAdapter(redis.url)) as cluster:
+            cluster.nodes[0].emit("huge", b"\x00" * 8_000_000)
+            await until(lambda: cluster.clients[1].events)
+            assert len(cluster.clients[1].events[0][1]) == 8_000_000
+            await asyncio.to_thread(redis.command, "PUBLISH", "socket.io#/#", "x" * 100_000)
+            await cluster.cross(1)
+
+    asyncio.run(test())
+
+
+def test_cancelled_calls_leave_each_answer_to_its_own_question(redis: RedisServer) -> None:
+    async def test() -> None:
+        async with pair(lambda: RedisAdapter(redis.url)) as cluster:
+            for client, name in zip(cluster.clients, "ab", strict=True):
+                client.answer = lambda data, name=name: [f"{name}{data[1]}"]  # type: ignore[misc]
+            tasks: list[asyncio.Task[Any]] = []
+            for number in range(1_000):
+                tasks.append(asyncio.create_task(cluster.nodes[0].emit_with_ack("q", number)))
+                tasks.append(asyncio.create_task(cluster.nodes[1].count()))
+                if number % 3 == 0:
+                    await asyncio.sleep(0)
+                if number % 2:
+                    tasks[-2].cancel()
+                    tasks[-3].cancel()
+            results: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
+            for number in range(1_000):
+                answers, counted = results[2 * number], results[2 * number + 1]
+                if isinstance(answers, list):
+                    assert sorted(answers) == [f"a{number}", f"b{number}"]
+                if not isinstance(counted, BaseException):
+                    assert counted == 2
+            assert sum(isinstance(result, list) for result in results) >= 400
+
+    asyncio.run(test())
+
+
+def starts(adapter: Any) -> None:
+    async def test() -> None:
+        async with fleet(1, lambda: adapter):
+            pass
+
+    asyncio.run(test())
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line() -> None:
+    for adapter in ADAPTERS.values():
+        with pytest.raises(AdapterError, match=r"^Redis at redis://127\.0\.0\.1:\d+: connection refused$"):
+            starts(adapter(f"redis://127.0.0.1:{free_port()}"))
+
+
+def test_a_wrong_password_is_told_in_one_line_without_it() -> None:
+    with RedisServer("--requirepass", "right") as server:
+        with pytest.raises(AdapterError, match="WRONGPASS") as caught:
+            starts(RedisAdapter(f"redis://:secret@127.0.0.1:{server.port}"))
+        assert "secret" not in str(caught.value)
+        with pytest.raises(AdapterError, match="NOAUTH"):
+            starts(RedisAdapter(server.url))
+        starts(RedisAdapter(f"redis://:right@127.0.0.1:{server.port}/3"))
+        starts(RedisAdapter(f"redis://default:right@127.0.0.1:{server.port}"))
+
+
+def test_a_redis_too_old_for_sharded_pub_sub_is_told_in_one_line(tmp_path: Path) -> None:
+    async def old_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            if line.strip().upper() == b"PING":
+                writer.write(b"+PONG\r\n")
+            if line.strip().upper() == b"INFO":
+                info = b"redis_version:6.2.7\r\ncluster_enabled:0\r\n"
+                writer.write(b"$%d\r\n%b\r\n" % (len(info), info))
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(old_redis, "127.0.0.1", 0)
+        url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        with pytest.raises(AdapterError, match=r"version 6\.2\.7 is too old for the sharded adapter.*7\.0"):
+            await ShardedRedisAdapter(url).start()
+        server.close()
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"url": "http://x"}, "Redis URL"),
+        ({"url": "redis://x", "client": object()}, "not both"),
+        ({"requests_timeout": 0}, "above 0"),
+        ({"parser": object()}, "encode"),
+    ],
+)
+def test_wrong_options_are_refused_when_the_adapter_is_made(options: Any, match: str) -> None:
+    with pytest.raises(ConfigError, match=match):
+        RedisAdapter(**options)
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_all_is_the_same_on_uvloop(redis: RedisServer, kind: str) -> None:
+    async def test() -> None:
+        async with pair(lambda: ADAPTERS[kind](redis.url)) as cluster:
+            await cluster.cross(0)
+            await asyncio.to_thread(redis.command, "CLIENT", "KILL", "TYPE", "pubsub")
+            await asyncio.to_thread(redis.command, "CLIENT", "KILL", "TYPE", "normal")
+            await until(lambda: all(adapter.stats()["reconnects"] for adapter in cluster.adapters))
+            await until(lambda: cluster.healthy)
+            await cluster.cross(1)
+            assert await cluster.counts(2)
+            assert len(await cluster.nodes[0].fetch_sockets()) == 2
+
+    uvloop.run(test())
+
+
+def test_a_unix_socket_a_client_and_tls_lead_to_the_same_redis(tmp_path: Path) -> None:
+    key, certificate, path = tmp_path / "key.pem", tmp_path / "cert.pem", tmp_path / "redis.sock"
+    words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+    words += f" -addext subjectAltName=DNS:localhost -keyout {key} -out {certificate}"
+    subprocess.run(words.split(), check=True, capture_output=True)
+    tls = free_port()
+    options = ["--tls-port", str(tls), "--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
+    options += ["--tls-auth-clients", "no", "--tls-ca-cert-file", str(certificate), "--unixsocket", str(path)]
+
+    async def test(redis: RedisServer) -> None:
+        from redis.asyncio import Redis
+
+        client = Redis(host="127.0.0.1", port=redis.port)
+        adapters = [
+            RedisAdapter(redis.url),
+            RedisAdapter(f"unix://{path}"),
+            RedisAdapter(client=client),
+            RedisAdapter(f"rediss://localhost:{tls}?ssl_ca_certs={certificate}"),
+            RedisAdapter(host="localhost", port=redis.port),
+        ]
+        waiting = iter(adapters)
+        async with fleet(5, lambda: next(waiting)) as nodes:
+            clients = [await LocalClient(node).connected() for node in nodes]
+            for node in nodes:
+                assert await node.count() == 5
+                node.emit("hi")
+            for one in clients:
+                await one.has(5)
+        with pytest.raises(AdapterError, match=r"(?i)certificate"):
+            await RedisAdapter(f"rediss://localhost:{tls}").start()
+        await client.aclose()
+
+    with RedisServer(*options) as redis:
+        asyncio.run(test(redis))

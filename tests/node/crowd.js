@@ -1,0 +1,88 @@
+// Many official clients of one service, driven by JSON lines: {"do": ..., ...}; each is answered with one line.
+// connect: `count` clients over `transports`; where: which worker has each; shout: each client shouts `times` times,
+// and what all heard is checked; echo: each asks `times` times; count: as the server counts; state: what went wrong;
+// close: all leave.
+const { io } = require("socket.io-client");
+const readline = require("node:readline");
+
+const url = process.argv[2];
+const clients = [];
+const state = { connects: 0, errors: [], disconnects: [], refused: [] };
+
+function add(options) {
+  const socket = io(url, { forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 20000, ...options });
+  const client = { socket, heard: new Map(), connects: 0, disconnects: 0 };
+  socket.on("connect", () => { state.connects += 1; client.connects += 1; });
+  socket.on("connect_error", (error) => {
+    state.errors.push(`${error.message} ${error.description ?? ""} ${JSON.stringify(error.context?.responseText ?? "")}`);
+  });
+  socket.on("disconnect", (reason) => { state.disconnects.push(reason); client.disconnects += 1; });
+  socket.on("heard", (from, number) => {
+    if (!client.heard.has(from)) client.heard.set(from, []);
+    client.heard.get(from).push(number);
+  });
+  clients.push(client);
+  return client;
+}
+
+const until = async (condition, ms) => {
+  const end = Date.now() + ms;
+  while (!condition()) {
+    if (Date.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  return true;
+};
+
+const all = (event, ...args) =>
+  Promise.all(clients.map((client) => client.socket.timeout(20000).emitWithAck(event, ...args).catch((e) => String(e))));
+
+const acts = {
+  async connect({ count, ...options }) {
+    for (let n = 0; n < count; n += 1) add(options);
+    return until(() => clients.every((client) => client.socket.connected), 40000);
+  },
+  async where() {
+    return all("where");
+  },
+  async echo({ times }) {
+    let wrong = 0;
+    for (let n = 0; n < times; n += 1) wrong += (await all("echo", { n, b: Buffer.from([n]) })).filter((v) => v?.n !== n || v?.b?.[0] !== n).length;
+    return wrong;
+  },
+  async shout({ times }) {
+    for (const client of clients) client.heard.clear();
+    for (let n = 0; n < times; n += 1) {
+      for (const client of clients) client.socket.emit("shout", n);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const right = JSON.stringify([...Array(times).keys()]);
+    const whole = (client) => client.heard.size >= clients.length && [...client.heard.values()].every((list) => list.length >= times);
+    await until(() => clients.every(whole), 30000);
+    return clients.filter((client) => client.heard.size !== clients.length ||
+      [...client.heard.values()].some((list) => JSON.stringify(list) !== right)).length;
+  },
+  async count() {
+    const there = clients.find((client) => client.socket.connected);
+    return there.socket.timeout(10000).emitWithAck("count").catch((error) => String(error));
+  },
+  async connected({ ms }) {
+    return until(() => clients.every((client) => client.socket.connected), ms);
+  },
+  async transports() {
+    return clients.map((client) => client.socket.io.engine?.transport?.name ?? "");
+  },
+  async state() {
+    return { ...state, each: clients.map((client) => [client.connects, client.disconnects]) };
+  },
+  async close() {
+    for (const client of clients) client.socket.disconnect();
+    clients.length = 0;
+    return true;
+  },
+};
+
+readline.createInterface({ input: process.stdin }).on("line", async (line) => {
+  const { do: name, ...options } = JSON.parse(line);
+  console.log(JSON.stringify(await acts[name](options)));
+});
