@@ -191,8 +191,9 @@ class ClusterNamespace(Adapter):
                 question.client_answer("", answer[0] if answer else None)
 
         try:
-            self._ask_others(question, asked, packet, target)
+            # Our own first: with no other node there, asking the others would be the end of it.
             self.question_local(packet, target, timeout, question.count_own, on_answer)
+            self._ask_others(question, asked, packet, target)
             return await self._gather(question, timeout, "emit_with_ack")
         finally:
             del self.questions[question.request_id]
