@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.programs import ROOT, Program, flocket, free_port, running
+from tests.support.venv import environment
 
 from flocket.cli import main
 
@@ -63,18 +64,6 @@ def test_the_two_commands_are_make_run_and_make_test() -> None:
     assert all(step in steps for step in ("ruff", "mypy", "pytest"))
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> Path:
-    """An environment as tools/venv.sh leaves it, so that nothing is installed: that is how these tests came here."""
-    (tmp_path / "bin").mkdir()
-    for name, command in (("python", [sys.executable]), ("flocket", flocket())):
-        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n')
-        (tmp_path / "bin" / name).chmod(0o755)
-    facts = subprocess.check_output(["sh", "-c", "cksum <pyproject.toml"], cwd=ROOT)
-    (tmp_path / ".installed-run").write_bytes(facts)
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     ("command", "number", "status"),
     [
@@ -85,10 +74,10 @@ def environment(tmp_path: Path) -> Path:
     ],
 )
 def test_make_run_serves_the_chat_until_a_signal(
-    command: list[str], number: signal.Signals, status: int, environment: Path
+    command: list[str], number: signal.Signals, status: int, tmp_path: Path
 ) -> None:
     port = free_port()
-    with running(command, port, PORT=str(port), VENV=str(environment)) as program:
+    with running(command, port, PORT=str(port), VENV=str(environment(tmp_path))) as program:
         assert b"flocket chat" in urllib.request.urlopen(program.url, timeout=10).read()
         assert f"http://127.0.0.1:{port}/" in program.printed()
         ended, seconds = program.end(number)
