@@ -103,9 +103,11 @@ class Forwarded:
         look()
 
     def release(self) -> None:
-        """This worker leaves: a poll is to be ended, as it would wait for what may be far away."""
+        """This worker leaves: a poll is ended without harm to its session, a WebSocket says that it goes away."""
         self.closing = True
-        if not self._upgrade:
+        if self._transport is not None:
+            self._transport.close(1001)
+        elif not self._upgrade:
             self._say(RELEASE)
 
     # -- what the client does

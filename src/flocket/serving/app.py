@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from flocket.observe import Counters
 from flocket.options import EngineOptions
 from flocket.serving.asgi import ASGIApp, AsgiFace, Receive, Scope, Send, request_of
 from flocket.serving.client_files import ClientFiles
+from flocket.serving.farewell import on_farewell
 from flocket.serving.paths import below, left_of_mount
 from flocket.serving.routes import EngineLike
 from flocket.serving.runtime import AsyncioRuntime
@@ -47,6 +48,7 @@ class EngineApp:
     _siblings: Membership | None = None
     _begun: asyncio.Task[None] | None = None
     _ended = False
+    _forget_farewell: Callable[[], None] = staticmethod(lambda: None)
 
     def _join_siblings(self, adapter: ClusterAdapter) -> None:
         """Reach the siblings' clients through this. An engine alone has nothing to say to them."""
@@ -89,6 +91,8 @@ class EngineApp:
             from flocket.serving.membership import meet_siblings
 
             self._siblings = await meet_siblings(self)
+        if one_of_many:
+            self._forget_farewell = on_farewell(lambda: self._runtime.spawn(self.close()))
         await self._start()
 
     async def close(self) -> None:
@@ -97,9 +101,12 @@ class EngineApp:
             self._ended = True
             return
         self._ended = True
+        self._forget_farewell()
+        if self._siblings is not None:
+            self._engine.draining = True
+            await self._siblings.leave(1.0)
         await self._stop()
         if self._siblings is not None:
-            await self._siblings.leave(1.0)
             await self._siblings.aclose()
         await asyncio.sleep(0)  # what was written last leaves in this turn
         self._runtime.release()
@@ -151,7 +158,8 @@ class EngineApp:
         if kind == "lifespan":
             await _serve_lifespan(self, receive, send)
             return
-        await self._begin(under_host=True)
+        if not self._ended or self._begun is None:
+            await self._begin(under_host=True)  # a server that was closed refuses by itself, as long as it is asked
         root = scope.get("root_path", "")
         path = left_of_mount(root, scope["path"])
         rest = self._rest(path, mounted=bool(root))

@@ -117,11 +117,14 @@ class Server(EngineApp, SocketsServer[T]):
         return self._worker
 
     def adapter(self, factory: Any) -> None:
-        """Join other nodes: a URL (`redis://...`), an Adapter class, or an object that makes one for a namespace."""
-        if isinstance(factory, str):
-            from flocket.adapters.by_url import adapter_by_url
+        """Join other nodes: by a URL (`redis://...`), an adapter made with options, or one of your own.
 
-            factory = adapter_by_url(factory)
+        Before the server starts. Raises ConfigError for what is none of these.
+        """
+        if isinstance(factory, str):
+            from flocket.adapters.urls import adapter_from_url
+
+            factory = adapter_from_url(factory)
         super().adapter(factory)
 
     # -- life -----------------------------------------------------------------------------------------------
@@ -206,6 +209,9 @@ class Server(EngineApp, SocketsServer[T]):
         counts["sessions_now"] = self._engine.clients_count
         counts["sockets_now"] = sum(len(nsp.sockets) for nsp in self._namespaces.values())
         counts["namespaces_now"] = len(self._namespaces)
+        of_adapter = getattr(self._adapter, "stats", None)
+        if of_adapter is not None:
+            counts |= {f"adapter_{name}": value for name, value in of_adapter().items()}
         return counts
 
     def health(self) -> dict[str, Any]:
