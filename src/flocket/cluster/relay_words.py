@@ -83,5 +83,5 @@ def unpack_frames(payload: bytes) -> Iterator[Frame]:
     while at < len(payload):
         size, flags = _FRAME.unpack_from(payload, at)
         at += _FRAME.size
-        yield Frame(payload[at : at + size], binary=bool(flags & 1), compress=bool(flags & 2))
+        yield Frame.of(payload[at : at + size], binary=bool(flags & 1), compress=bool(flags & 2))
         at += size

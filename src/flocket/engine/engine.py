@@ -268,7 +268,7 @@ class Engine:
             f'0{{"sid":"{session.id}","upgrades":[{upgrades}],"pingInterval":{round(options.ping_interval * 1000)},'
             f'"pingTimeout":{round(options.ping_timeout * 1000)},"maxPayload":{options.max_payload}}}'
         )
-        return Frame(text.encode(), compress=False)
+        return Frame.of(text.encode(), compress=False)
 
     # -- sessions -------------------------------------------------------------------------------------------
 

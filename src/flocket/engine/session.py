@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Carrier", "Session"]
 
-PING = Frame(b"2", compress=False)
-PONG = Frame(b"3", compress=False)
-CLOSE = Frame(b"1", compress=False)
+PING = Frame.of(b"2", compress=False)
+PONG = Frame.of(b"3", compress=False)
+CLOSE = Frame.of(b"1", compress=False)
 AT_ONCE = 4  # times the bound at which a slow client is closed without further waiting
 
 OPEN, CLOSING, CLOSED = range(3)
@@ -124,11 +124,11 @@ class Session:
     def send_message(self, data: str | bytes | bytearray | memoryview, *, compress: bool = True) -> None:
         """Send one Engine.IO message: text as str, binary as bytes."""
         if isinstance(data, str):
-            self.send(Frame(b"4" + data.encode(), compress=compress))
+            self.send(Frame.of(b"4" + data.encode(), compress=compress))
         elif self.protocol == 3:
             self.send(Frame.binary3(bytes(data), compress=compress))
         else:
-            self.send(Frame(bytes(data), True, compress=compress))
+            self.send(Frame.of(bytes(data), True, compress=compress))
 
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Call `callback` once nothing waits here any more, or the session has ended."""
@@ -208,7 +208,7 @@ class Session:
                 self._deadline = self._again(self._deadline, self._engine.options.ping_interval, self._ping)
         elif kind == "2" and self.protocol == 3:
             self._expect_ping()
-            self.send(Frame(b"3" + frame[1:].encode(), compress=False) if len(frame) > 1 else PONG)
+            self.send(Frame.of(b"3" + frame[1:].encode(), compress=False) if len(frame) > 1 else PONG)
         elif kind == "1":
             self.drop("transport close")
         elif kind == "6":

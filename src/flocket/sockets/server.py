@@ -38,7 +38,6 @@ log = logging.getLogger("flocket")
 
 R = TypeVar("R")
 N = TypeVar("N", bound=Namespace[Any])
-DRAIN = 1.0  # seconds that handlers may take to end when the server closes; `run` has an option for it
 AdapterFactory = Callable[[Namespace[Any]], Adapter]
 NamespaceTest = Callable[[str, dict[str, Any]], Any]
 
@@ -78,7 +77,6 @@ class Server(Sends, Receives, Generic[T]):
         self._namespaces: dict[str, Namespace[T]] = {}
         self._parents: list[ParentNamespace[T]] = []
         self._handlers: set[asyncio.Task[Any]] = set()  # the user's, which an orderly end waits for
-        self._drain = DRAIN
         self._adapters_ready: dict[str, asyncio.Task[None]] = {}
         self._adapters_closing: dict[str, asyncio.Task[None]] = {}
         self._running = False
@@ -236,25 +234,27 @@ class Server(Sends, Receives, Generic[T]):
         for nsp in list(self._namespaces.values()):
             await nsp.adapter.init()
 
-    async def _stop(self) -> None:
-        """End all: clients are told, background tasks cancelled, handlers given a moment, adapters closed."""
-        self._running = False
-        namespaces = list(self._namespaces.values())
-        for nsp in namespaces:
+    def _end_sessions(self) -> None:
+        """Take no new sessions, and end all that there are. Handlers that run go on."""
+        for nsp in list(self._namespaces.values()):
             for socket in list(nsp.sockets.values()):
                 socket._on_close("server shutting down")
         self._engine.close()
+
+    async def _end_tasks(self) -> None:
+        """Cancel what runs in the background, and the handlers that still run."""
         await self._end(self._tasks)
-        handlers = self._handlers - {asyncio.current_task()}
-        if handlers and self._drain:
-            await asyncio.wait(handlers, timeout=self._drain)
         await self._end(self._handlers)
-        for nsp in namespaces:
+        await self._end(self._tasks)  # those that handlers began at the end
+
+    async def _stop(self) -> None:
+        """Leave the other nodes."""
+        self._running = False
+        for nsp in list(self._namespaces.values()):
             await nsp.adapter.close()
         aclose = getattr(self._adapter, "aclose", None)
         if aclose is not None:
             await aclose()
-        await self._end(self._tasks)  # those that handlers began at the end
 
     def _reopen(self) -> None:
         """Be as before the first start: in tests one server has many lives."""
