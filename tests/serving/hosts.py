@@ -36,5 +36,5 @@ def hosted(host: str, app: str = SERVED, **environment: str) -> Iterator[Program
     port = free_port()
     first, *rest = (word.format(app=app, port=port) for word in COMMANDS[host])
     command = [first, *rest] if first == sys.executable else [sys.executable, "-m", first, *rest]
-    with running(command, port, **{"FLOCKET_TEST_OPTIONS": "{}", **environment}) as program:
+    with running(command, port, ROOT, **{"FLOCKET_TEST_OPTIONS": "{}", **environment}) as program:
         yield program
