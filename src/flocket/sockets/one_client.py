@@ -1,10 +1,11 @@
-"""One client with flags: what `socket.volatile`, `.compress` and `.timeout` give. Does not know how it is reached."""
+"""One client with flags: what `socket.volatile`, `.compress` and `.timeout` give. Knows the socket it is for."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from flocket.sockets.asking import ask
 from flocket.sockets.emission import Emission
 from flocket.sockets.sends import BroadcastOperator, event_packet
 from flocket.sockets.target import Target
@@ -16,7 +17,7 @@ __all__ = ["OneClient"]
 
 
 class OneClient:
-    """Says what it says to this client, or, from `to` and `broadcast` on, to others."""
+    """Each step returns a new one."""
 
     __slots__ = ("_socket", "_target")
 
@@ -48,4 +49,4 @@ class OneClient:
         return self._socket._send_event(packet, self._target.compress, self._target.volatile)
 
     async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        return await self._socket._ask(event, args, self._target)
+        return await ask(self._socket, event, args, self._target)

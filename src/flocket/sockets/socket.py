@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Generic
 from flocket.codec.socketio import Packet, PacketType
 from flocket.engine.request import Request
 from flocket.engine.session import Session
-from flocket.errors import AckTimeout, Disconnected
-from flocket.sockets.answers import Acks, as_value
+from flocket.errors import Disconnected
+from flocket.sockets.answers import Acks
+from flocket.sockets.asking import ask
 from flocket.sockets.calls import Turns, call_all, failed
 from flocket.sockets.emission import Emission
 from flocket.sockets.generics import T
@@ -179,7 +180,7 @@ class Socket(Hears, Sends, Generic[T]):
 
         Raises AckTimeout when it comes too late, Disconnected at once when the client is gone.
         """
-        return await self._ask(event, args, Target())
+        return await ask(self, event, args, Target())
 
     def _send_event(self, packet: Packet, compress: bool, volatile: bool) -> Emission:
         server = self.nsp.server
@@ -205,40 +206,6 @@ class Socket(Hears, Sends, Generic[T]):
         for frame in encoded.for_protocol(session.protocol):
             session.send(frame)
         self.nsp._counters.events_out += 1
-
-    async def _ask(self, event: str, args: tuple[Any, ...], target: Target) -> Any:
-        nsp = self.nsp
-        packet = event_packet(nsp.name, event, args, nsp._next_ack_id())
-        assert packet.id is not None
-        nsp.server._only_here("emit_with_ack")
-        if self._state != CONNECTED:
-            raise Disconnected(f"socket {self.id} is not connected")
-        waiting: asyncio.Future[list[Any] | None] = asyncio.get_running_loop().create_future()
-
-        def on_answer(values: list[Any] | None) -> None:
-            if not waiting.done():
-                waiting.set_result(values)
-
-        def too_late() -> None:
-            if not waiting.done():
-                waiting.set_exception(AckTimeout(f"no acknowledgement of {event!r:.80} within {seconds:g} s"))
-
-        seconds = target.timeout if target.timeout is not None else nsp.server._ack_timeout
-        self._send_event(packet, target.compress, target.volatile)
-        acks = self._acks_made()
-        acks.expect(packet.id, on_answer)
-        deadline = nsp.server._deadlines.after(seconds, too_late)
-        try:
-            values = await waiting
-        except AckTimeout:
-            nsp._counters.acks_timed_out += 1
-            raise
-        finally:
-            nsp.server._deadlines.cancel(deadline)
-            acks.forget(packet.id)
-        if values is None:
-            raise Disconnected(f"socket {self.id} disconnected before it answered {event!r:.80}")
-        return as_value(values)
 
     def _acks_made(self) -> Acks:
         if self._acks is None:
