@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from tests.support.programs import Program, flocket, free_port, running
+from tests.support.programs import ROOT, Program, flocket, free_port, running
 
 __all__ = ["FAST", "HOSTS", "PORTABLE", "hosted"]
 
@@ -36,5 +36,5 @@ def hosted(host: str, app: str = SERVED, **environment: str) -> Iterator[Program
     port = free_port()
     first, *rest = (word.format(app=app, port=port) for word in COMMANDS[host])
     command = [first, *rest] if first == sys.executable else [sys.executable, "-m", first, *rest]
-    with running(command, port, **{"FLOCKET_TEST_OPTIONS": "{}", **environment}) as program:
+    with running(command, port, ROOT, **{"FLOCKET_TEST_OPTIONS": "{}", **environment}) as program:
         yield program

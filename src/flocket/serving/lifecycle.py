@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -39,7 +40,7 @@ def run_app(
     ssl_keyfile: str | None = None,
 ) -> None:
     """Serve any ASGI application until SIGINT or SIGTERM; Servers of ours within it get the fast face."""
-    _check(workers, sticky, drain, ssl_certfile, ssl_keyfile)
+    _check(port, workers, sticky, drain, ssl_certfile, ssl_keyfile)
     _show_log()
     given = inherited()
     if given is None and (workers > 1 or reload):
@@ -56,6 +57,7 @@ def run_app(
 
 async def serve_app(app: ASGIApp, host: str, port: int) -> None:
     """Serve within the running loop until cancelled; signals stay the caller's."""
+    _check_port(port)
     listening = bind(host, port)
     _announce(listening, False)
     await Serving(app, drain=1.0).serve_here(listening)
@@ -81,7 +83,10 @@ def _announce(listening: Sequence[socket.socket], secure: bool) -> None:
         log.info("listening on %s", url_of(sock, secure=secure))
 
 
-def _check(workers: int, sticky: str, drain: float, certfile: str | None, keyfile: str | None) -> None:
+def _check(
+    port: int, workers: int, sticky: str, drain: float, certfile: str | None, keyfile: str | None
+) -> None:
+    _check_port(port)
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ConfigError(f"workers={workers!r}: a whole number, at least 1")
     if sticky not in get_args(Sticky):
@@ -93,6 +98,18 @@ def _check(workers: int, sticky: str, drain: float, certfile: str | None, keyfil
             raise ConfigError(f"{name}={file!r}: no such file")
     if keyfile is not None and certfile is None:
         raise ConfigError("ssl_keyfile needs ssl_certfile")
+    if certfile is not None:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certfile, keyfile)
+        except OSError as error:  # ssl.SSLError is one
+            key = "its key in the same file" if keyfile is None else f"ssl_keyfile={keyfile!r}"
+            raise ConfigError(f"ssl_certfile={certfile!r} with {key}: {error}") from error
+
+
+def _check_port(port: int) -> None:
+    # getaddrinfo wraps around: 70000 would be 4464.
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
+        raise ConfigError(f"port={port!r}: 1 to 65535, or 0 for one that is free")
 
 
 def _show_log() -> None:
