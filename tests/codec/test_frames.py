@@ -17,11 +17,11 @@ from flocket.codec.frames import Frame, websocket_header
 )
 def test_the_header_takes_the_shortest_form_of_the_length(size: int, header: str) -> None:
     assert websocket_header(1, size).hex() == header
-    assert Frame(b"x" * size).wire == bytes.fromhex(header) + b"x" * size
+    assert Frame.of(b"x" * size).wire == bytes.fromhex(header) + b"x" * size
 
 
 def test_a_binary_frame_has_opcode_2() -> None:
-    frame = Frame(b"ab", True, compress=False)
+    frame = Frame.of(b"ab", True, compress=False)
     assert (frame.wire, frame.payload, frame.raw, frame.compress) == (b"\x82\x02ab", b"ab", b"ab", False)
     assert repr(frame) == "Frame(b'ab', binary=True)"
 

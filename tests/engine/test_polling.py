@@ -44,7 +44,7 @@ def test_what_is_sent_between_two_polls_comes_with_the_next_in_order() -> None:
 def test_binary_travels_as_base64() -> None:
     world = World()
     ears = world.poller()
-    ears.session.send(Frame(b"\x01\x02\x03", True))
+    ears.session.send(Frame.of(b"\x01\x02\x03", True))
     assert world.poll(ears.session.id).result.body == b"bAQID"
     assert world.post(ears.session.id, b"4x\x1ebAQID").result.body == b"ok"
     assert ears.heard == ["x", b"\x01\x02\x03"]
@@ -239,7 +239,7 @@ def test_an_answered_poll_is_drained_though_the_next_is_not_there() -> None:
 def compressed(accept: str, size: int = 2000, compress: bool = True, **options: Any) -> tuple[str | None, bytes]:
     world = World(**options)
     ears = world.poller()
-    ears.session.send(Frame(b"4" + b"x" * size, compress=compress))
+    ears.session.send(Frame.of(b"4" + b"x" * size, compress=compress))
     answer = world.poll(ears.session.id, headers=[("Accept-Encoding", accept)]).result
     return answer.headers.get("content-encoding"), answer.body
 

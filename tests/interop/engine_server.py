@@ -1,4 +1,4 @@
-"""Engine.IO alone, for the clients of tests/node/engine.js: `python -m tests.interop.engine_server FACE PORT OPTIONS`."""
+"""Engine.IO alone, for tests/node/engine.js: `python -m tests.interop.engine_server FACE PORT OPTIONS`."""
 
 from __future__ import annotations
 

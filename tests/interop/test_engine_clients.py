@@ -1,4 +1,4 @@
-"""EngineServer alone under npm's engine.io-client, 6.6 and 3.5, over each transport: each check of engine.js is a test."""
+"""EngineServer alone under npm's engine.io-client, 6.6 and 3.5, over each transport, by the checks of engine.js."""
 
 from __future__ import annotations
 

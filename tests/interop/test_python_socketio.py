@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import socketio
+from tests.support import polling
 from tests.support.servers import Pool, until
 
 TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]]
@@ -108,9 +109,7 @@ def test_the_asynchronous_client(servers: Pool, transports: list[str]) -> None:
             assert await client.call("ack", 2, namespace="/plain", timeout=5) == 2
             for number in range(FEW):
                 await client.emit("echo", (number, *VALUES))
-            async with asyncio.timeout(5):
-                while len(heard) < FEW:
-                    await asyncio.sleep(0.01)
+            await polling.until(lambda: len(heard) == FEW, 5)
             assert heard == [(number, *VALUES) for number in range(FEW)]
         finally:
             await client.disconnect()

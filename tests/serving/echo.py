@@ -41,7 +41,7 @@ class Echo:
         if self.engine.received is not None:
             self.engine.received.append(frame)
         binary = isinstance(frame, bytes)
-        self.transport.send([Frame(frame if isinstance(frame, bytes) else frame.encode(), binary)])
+        self.transport.send([Frame.of(frame if isinstance(frame, bytes) else frame.encode(), binary)])
 
     def on_writable(self) -> None:
         self.engine.events.append("writable")

@@ -39,19 +39,19 @@ def test_an_offer_is_accepted_or_declined(offers: str, answer: str | None) -> No
 
 
 def test_a_frame_is_compressed_once_for_all_receivers() -> None:
-    frame = Frame(b"flocket " * 1_000)
+    frame = Frame.of(b"flocket " * 1_000)
     assert Deflate(15).wire(frame) is Deflate(15).wire(frame)
     assert Deflate(9).wire(frame) is not Deflate(15).wire(frame)
 
 
 def test_a_window_that_was_agreed_is_kept() -> None:
     far = bytes(range(256)) * 2 + b"x" * 1_000 + bytes(range(256)) * 2  # repeats what lies 1,500 bytes back
-    small, large = Deflate(9).wire(Frame(far, True)), Deflate(15).wire(Frame(far, True))
+    small, large = Deflate(9).wire(Frame.of(far, True)), Deflate(15).wire(Frame.of(far, True))
     assert len(small) > len(large)
 
 
 def test_inflating_makes_no_more_than_the_limit() -> None:
-    wire = Deflate().wire(Frame(b"\0" * 100_000, True))
+    wire = Deflate().wire(Frame.of(b"\0" * 100_000, True))
     assert wire[1] < 126  # so the header has two bytes
     assert Deflate().inflate(wire[2:], 100_000) == b"\0" * 100_000
     assert Deflate().inflate(wire[2:], 99_999) is None

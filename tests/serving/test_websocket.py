@@ -110,7 +110,7 @@ def test_frames_behind_the_request_are_not_lost() -> None:
 def test_several_frames_leave_as_one_write() -> None:
     async def scenario(server: EchoServer) -> None:
         peer = await Peer.websocket(server.port)
-        server.engine.transports[0].send([Frame(b"a"), Frame(b"b", True), Frame(b"c" * 200)])
+        server.engine.transports[0].send([Frame.of(b"a"), Frame.of(b"b", True), Frame.of(b"c" * 200)])
         assert await peer._within(peer.reader.read(1000)) == b"\x81\x01a\x82\x01b\x81\x7e\x00\xc8" + b"c" * 200
         peer.close()
 
@@ -264,7 +264,7 @@ def test_our_close_waits_for_the_answer_and_hears_nothing_else() -> None:
         peer = await Peer.websocket(server.port)
         transport = server.engine.transports[0]
         transport.close(1013, "slow consumer")
-        transport.send([Frame(b"behind the close")])
+        transport.send([Frame.of(b"behind the close")])
         transport.close(1000)
         assert await peer.frame() == (FIN | CLOSE, b"\x03\xf5slow consumer")
         peer.send(masked(FIN | TEXT, b"on its way"), masked(FIN | PING, b"?"), masked(FIN | CLOSE, b"\x03\xf5"))
@@ -368,7 +368,7 @@ def test_writable_follows_the_transport_and_pending_counts() -> None:
         transport = server.engine.transports[0]
         sent = 0
         while transport.writable:
-            transport.send([Frame(b"x" * 100_000)])
+            transport.send([Frame.of(b"x" * 100_000)])
             sent += 100_010
             await asyncio.sleep(0)
         assert transport.pending() > 65_536
@@ -418,7 +418,7 @@ def test_compressed_messages_go_both_ways_and_small_ones_leave_plain() -> None:
         peer.send(masked(FIN | 0x40 | TEXT, deflated(b"small")), masked(FIN | TEXT, b"plain"))
         assert await peer.frame() == (FIN | TEXT, b"small")
         assert await peer.frame() == (FIN | TEXT, b"plain")
-        server.engine.transports[0].send([Frame(big, compress=False)])
+        server.engine.transports[0].send([Frame.of(big, compress=False)])
         assert await peer.frame() == (FIN | TEXT, big)
         peer.close()
 

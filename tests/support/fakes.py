@@ -326,5 +326,5 @@ class World:
 
 def text(word: str) -> Frame:
     """A text message as a frame of version 4."""
-    return Frame(b"4" + word.encode())
+    return Frame.of(b"4" + word.encode())
 

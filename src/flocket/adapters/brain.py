@@ -106,12 +106,13 @@ class ClusterNamespace(Adapter):
 
     async def drained(self, target: Target) -> None:
         await super().drained(target)
-        if not target.local:
-            await self.link.drained()
+        if not target.local and self._link is not None:  # a dynamic namespace's parent has none: its children have
+            await self._link.drained()
 
     async def settled(self) -> None:
         await super().settled()
-        await self.link.settled()
+        if self._link is not None:
+            await self._link.settled()
 
     def add_sockets(self, target: Target, rooms: tuple[str, ...]) -> None:
         self._say(target, m.Join(uid=self.link.uid, nsp=self.nsp.name, opts=options_of(target), rooms=rooms))
@@ -281,7 +282,7 @@ class ClusterNamespace(Adapter):
 
     def _deliver_frames(self, message: m.BroadcastFrames) -> None:
         target = target_of(message.opts)
-        frames = [Frame(payload, binary, compress=target.compress) for binary, payload in message.frames]
+        frames = [Frame.of(payload, binary, compress=target.compress) for binary, payload in message.frames]
         packet = Packet(PacketType.EVENT, self.nsp.name)  # its data is read from the frames, if anybody looks
         event = f"{message.uid}-{message.event}"
         deliver(self.sockets_local(target), packet, target, self.nsp, Encoded(tuple(frames), event))

@@ -158,4 +158,4 @@ class Moving:
 
 
 def _encoded(frames: Frames, name: str) -> Encoded:
-    return Encoded(tuple(Frame(payload, binary) for binary, payload in frames), name)
+    return Encoded(tuple(Frame.of(payload, binary) for binary, payload in frames), name)

@@ -14,6 +14,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command, with what it runs as `run`."""
     parser = commands.add_parser("demo", help="serve a chat that shows what there is")
     add_options(parser)
+    parser.add_argument("--cluster", metavar="NAME", help="be one with the demos of this machine that share the name")
     parser.set_defaults(run=run)
 
 
@@ -21,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
     from flocket.demo.app import io
     from flocket.demo.page import page
 
+    io._cluster = options.cluster  # the chat is made when it is imported; a program of yours says Server(cluster=)
     if options.adapter:
         io.adapter(options.adapter)
     if "FLOCKET_WORKER" not in os.environ:  # the process that was started, not the workers that it starts
@@ -38,8 +40,8 @@ def introduction(options: argparse.Namespace) -> str:
     root = f"{scheme}://{host}:{options.port}"
     folder = ClientFiles(True).folder
     served = f"{options.workers} workers" if options.workers > 1 else "one process"
-    if options.adapter:
-        served += f", joined to others by {options.adapter}"
+    if options.adapter or options.cluster:
+        served += f", joined to others by {options.adapter or options.cluster}"
     return "\n".join((
         f"The chat:        {root}/   (open it twice)",
         f"Socket.IO:       {root}/socket.io/",

@@ -52,12 +52,13 @@ class Head(msgspec.Struct, array_like=True):
     method: str
     path: str
     query: str
-    headers: list[tuple[bytes, bytes]]
+    headers: tuple[tuple[bytes, bytes], ...]
     peer: str
     peer_port: int
     secure: bool
     http_version: str
     engine: str  # the path of the engine that it was meant for
+    body: bytes | None  # None: it has none, or follows
 
 
 class Answer(msgspec.Struct, array_like=True):
@@ -83,5 +84,5 @@ def unpack_frames(payload: bytes) -> Iterator[Frame]:
     while at < len(payload):
         size, flags = _FRAME.unpack_from(payload, at)
         at += _FRAME.size
-        yield Frame(payload[at : at + size], binary=bool(flags & 1), compress=bool(flags & 2))
+        yield Frame.of(payload[at : at + size], binary=bool(flags & 1), compress=bool(flags & 2))
         at += size

@@ -34,14 +34,14 @@ _TYPES = frozenset((OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP))
 
 def packet(kind: str, data: str = "") -> Frame:
     """A packet of text: `packet(PONG, "probe")`."""
-    return Frame(_utf8(kind + data))
+    return Frame.of(_utf8(kind + data))
 
 
 def message(data: str | bytes, *, compress: bool = True) -> Frame:
     """A message, text or binary."""
     if isinstance(data, str):
-        return Frame(_utf8(MESSAGE + data), compress=compress)
-    return Frame(data, True, compress=compress)
+        return Frame.of(_utf8(MESSAGE + data), compress=compress)
+    return Frame.of(data, True, compress=compress)
 
 
 def _utf8(text: str) -> bytes:

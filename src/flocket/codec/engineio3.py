@@ -37,7 +37,7 @@ def message(data: str | bytes, *, compress: bool = True, supports_binary: bool =
         return engineio.message(data, compress=compress)
     if supports_binary:
         return Frame.binary3(data, compress=compress)
-    return Frame(_base64(data), compress=compress)
+    return Frame.of(_base64(data), compress=compress)
 
 
 def decode_payload(body: bytes, binary: bool, limit: int) -> list[Packet]:

@@ -5,7 +5,9 @@ Knows the WebSocket header of an unmasked frame (RFC 6455, 5.2); does not know t
 
 from __future__ import annotations
 
-__all__ = ["Frame", "websocket_header"]
+import msgspec
+
+__all__ = ["Frame", "text_frame", "websocket_header"]
 
 
 def websocket_header(opcode: int, size: int) -> bytes:
@@ -20,33 +22,40 @@ def websocket_header(opcode: int, size: int) -> bytes:
 _SHORT_TEXT = [websocket_header(1, size) for size in range(126)]  # most of all frames
 
 
-class Frame:
-    """A packet ready to leave.
+def text_frame(payload: bytes) -> Frame:
+    """`Frame.of(payload)` for the hot path: of all frames that leave, most are small text."""
+    size = len(payload)
+    if size < 126:
+        return Frame(_SHORT_TEXT[size] + payload, 2, False, True)
+    return Frame.of(payload)
+
+
+class Frame(msgspec.Struct, gc=False, eq=False):
+    """A packet ready to leave, made by `Frame.of`.
 
     `wire` is a whole WebSocket frame, which is all that is kept: what waits for a slow client is not held twice.
     `payload` is its content: UTF-8 text with its packet type in front (`4...`), or the raw bytes of a binary
     message. `raw` is what a polling body needs: of protocol 3 the payload carries its type byte, `raw` never does.
+
+    A Struct is made in C, in a fourth of the time; and as it refers to bytes only, the garbage collector need not
+    know of the thousands that a turn of the loop makes.
     """
 
-    __slots__ = ("_raw_from", "binary", "compress", "wire")
+    wire: bytes
+    raw_from: int
+    binary: bool
+    compress: bool
 
-    def __init__(self, payload: bytes, binary: bool = False, compress: bool = True) -> None:
-        size = len(payload)
-        self.binary = binary
-        self.compress = compress
-        if size < 126 and not binary:
-            self.wire = _SHORT_TEXT[size] + payload
-            self._raw_from = 2
-        else:
-            header = websocket_header(2 if binary else 1, size)
-            self.wire = header + payload
-            self._raw_from = len(header)
+    @classmethod
+    def of(cls, payload: bytes, binary: bool = False, compress: bool = True) -> Frame:
+        header = websocket_header(2 if binary else 1, len(payload))
+        return cls(header + payload, len(header), binary, compress)
 
     @classmethod
     def binary3(cls, data: bytes, compress: bool = True) -> Frame:
         """A binary message of Engine.IO 3, whose WebSocket frame begins with the type as a byte."""
-        frame = cls(b"\x04" + data, True, compress)
-        frame._raw_from += 1
+        frame = cls.of(b"\x04" + data, True, compress)
+        frame.raw_from += 1
         return frame
 
     @property
@@ -56,7 +65,7 @@ class Frame:
 
     @property
     def raw(self) -> bytes:
-        return self.wire[self._raw_from :]
+        return self.wire[self.raw_from :]
 
     def __repr__(self) -> str:
         return f"Frame({self.payload[:40]!r}, binary={self.binary})"

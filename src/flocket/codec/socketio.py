@@ -38,7 +38,7 @@ class PacketType(IntEnum):
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = PacketType
 
 
-class Packet(msgspec.Struct):  # made in C, for every event: a plain class costs a third of a whole decode
+class Packet(msgspec.Struct, gc=False):  # made in C, for every event; nothing that it holds refers back to it
     """`attachments` is how many are still to come: 0 but for a BINARY_* packet just decoded."""
 
     type: PacketType

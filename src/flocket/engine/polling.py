@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Polling"]
 
-CLOSE = Frame(b"1", compress=False)
-NOOP = Frame(b"6", compress=False)
+CLOSE = Frame.of(b"1", compress=False)
+NOOP = Frame.of(b"6", compress=False)
 A_TURN = 500  # packets of one body that are handled at a stretch: then the others have their turn
 
 

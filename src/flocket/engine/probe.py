@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Probe"]
 
-PONG_PROBE = Frame(b"3probe", compress=False)
+PONG_PROBE = Frame.of(b"3probe", compress=False)
 NOOP_EVERY = 0.1  # seconds, as Node: how often a poll is ended while the client waits to pause its polling
 
 

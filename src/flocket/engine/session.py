@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Carrier", "Session"]
 
-PING = Frame(b"2", compress=False)
-PONG = Frame(b"3", compress=False)
-CLOSE = Frame(b"1", compress=False)
+PING = Frame.of(b"2", compress=False)
+PONG = Frame.of(b"3", compress=False)
+CLOSE = Frame.of(b"1", compress=False)
 AT_ONCE = 4  # times the bound at which a slow client is closed without further waiting
 
 OPEN, CLOSING, CLOSED = range(3)
@@ -113,22 +113,25 @@ class Session:
         """Send one finished packet. What is sent within one turn of the loop leaves as one write."""
         if self._state != OPEN:
             return
-        out = self._out
+        engine, out = self._engine, self._out
         if not out:
-            self._engine.flush_later(self)
+            if not engine.dirty:
+                engine.flush_soon()
+            engine.dirty.append(self)
         out.append(frame)
-        self._buffered += len(frame.wire)
-        if self._buffered > self._engine.send_bytes or len(out) > self._engine.send_packets:
-            self._over_bound(len(frame.wire))
+        size = len(frame.wire)
+        self._buffered += size
+        if self._buffered > engine.send_bytes or len(out) > engine.send_packets:
+            self._over_bound(size)
 
     def send_message(self, data: str | bytes | bytearray | memoryview, *, compress: bool = True) -> None:
         """Send one Engine.IO message: text as str, binary as bytes."""
         if isinstance(data, str):
-            self.send(Frame(b"4" + data.encode(), compress=compress))
+            self.send(Frame.of(b"4" + data.encode(), compress=compress))
         elif self.protocol == 3:
             self.send(Frame.binary3(bytes(data), compress=compress))
         else:
-            self.send(Frame(bytes(data), True, compress=compress))
+            self.send(Frame.of(bytes(data), True, compress=compress))
 
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Call `callback` once nothing waits here any more, or the session has ended."""
@@ -208,7 +211,7 @@ class Session:
                 self._deadline = self._again(self._deadline, self._engine.options.ping_interval, self._ping)
         elif kind == "2" and self.protocol == 3:
             self._expect_ping()
-            self.send(Frame(b"3" + frame[1:].encode(), compress=False) if len(frame) > 1 else PONG)
+            self.send(Frame.of(b"3" + frame[1:].encode(), compress=False) if len(frame) > 1 else PONG)
         elif kind == "1":
             self.drop("transport close")
         elif kind == "6":
@@ -250,11 +253,11 @@ class Session:
 
     def flush(self) -> None:
         """Write what was sent within this turn; called once a turn by the engine."""
-        if self._out and self.transport.writable and self._state != CLOSED:
-            out = self._out
+        out, transport = self._out, self.transport
+        if out and transport.writable and self._state != CLOSED:
             self._out = []
             self._buffered = 0
-            self.transport.send(out)
+            transport.send(out)
             if self._drained is not None:
                 self._flush_out()
 
