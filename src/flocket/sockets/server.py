@@ -104,11 +104,21 @@ class Server(Sends, Receives, Generic[T]):
         if nsp is None:
             parent = self._parent_by_pattern(name)
             nsp = parent.child(name) if parent is not None else self._make(name, cls or Namespace)
+        elif nsp is self._root and cls is not None and type(nsp) is Namespace and not self._running:
+            nsp = self._take_root(cls)
         elif cls is not None and not isinstance(nsp, cls):
             raise ConfigError(
                 f"{name} exists already, and is no {cls.__name__}: name the class where it is made first"
             )
         return nsp
+
+    def _take_root(self, cls: type[Namespace[T]]) -> Namespace[T]:
+        """Make "/", which was there before the user could name its class, one of that class; its handlers stay."""
+        root = cls(self, "/", self._root._events)
+        root._register_marked()
+        root.adapter._listeners.update(self._root.adapter._listeners)
+        self._root = self._namespaces["/"] = root
+        return root
 
     def _make(self, name: str, cls: type[Namespace[T]]) -> Namespace[T]:
         nsp = cls(self, name)
