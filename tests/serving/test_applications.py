@@ -8,7 +8,6 @@ from __future__ import annotations
 import signal
 
 import pytest
-
 from tests.serving.hosts import hosted
 from tests.support.node import run_lines
 from tests.support.polling import wait_for
