@@ -30,7 +30,7 @@ MAY_NOT_KNOW = {
     "sockets": NETWORK | CLOCKS,
 }
 
-SERVERS_AND_DRIVERS = {"uvicorn", "picows", "uvloop", "httptools", "websockets", "redis", "hiredis", "nats",
+SERVERS_AND_DRIVERS = {"uvicorn", "uvloop", "httptools", "websockets", "redis", "hiredis", "nats",
                        "psycopg", "fastapi", "starlette", "pydantic", "multiprocessing"}
 
 

@@ -180,6 +180,17 @@ def test_acknowledgements_of_all_clients_are_gathered() -> None:
     run(test)
 
 
+def test_a_node_without_others_waits_for_its_own_clients() -> None:
+    async def body() -> None:
+        made = Cluster()
+        async with fleet(1, made.make_adapter) as (node,):
+            client = await LocalClient(node).connected()
+            client.answer = partial(numbered, 7)
+            assert await node.emit_with_ack("question", "x") == [7]
+
+    asyncio.run(body())
+
+
 def test_a_client_that_goes_while_it_owes_an_answer_is_not_waited_for() -> None:
     async def test(cluster: Cluster) -> None:
         gone = cluster.clients[3]

@@ -57,7 +57,7 @@ class Node(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         names = ("Host", "X-Forwarded-For", "X-Forwarded-Proto")
         node = str(self.connection.getsockname()[1])
-        told = " ".join([node, *(self.headers[name] for name in names)]).encode()
+        told = " ".join([node, *(self.headers.get(name, "-") for name in names)]).encode()
         if self.headers["Upgrade"]:
             self.send_response(101)
             self.send_header("Connection", "Upgrade")

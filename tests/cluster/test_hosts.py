@@ -47,6 +47,13 @@ def test_uvicorn_with_workers() -> None:
     for more in ([], ["--http", "flocket:HttpProtocol"]):
         with hosted(sys.executable, "-m", "uvicorn", *target, *more, port=port, siblings=3) as program:
             exercise(program.url)
+            with Crowd(program.url) as crowd:
+                crowd.connect(6, "polling")
+                crowd.connect(6)
+                _, seconds = program.end()  # without waiting for the polls that wait
+                assert seconds < 6
+                crowd.hears_of_the_end(12)
+                assert "Traceback" not in program.printed()
 
 
 @pytest.mark.parametrize("preload", [[], ["--preload"]])

@@ -69,7 +69,7 @@ class Worker:
     def websocket(self, sid: str = "") -> connect:
         more = f"&sid={sid}" if sid else ""
         target = f"/engine.io/?EIO=4&transport=websocket{more}"
-        return connect(f"ws://127.0.0.1:{self.port}{target}", compression=None)
+        return connect(f"ws://127.0.0.1:{self.port}{target}", compression=None, close_timeout=0.5)
 
 
 @asynccontextmanager

@@ -28,20 +28,25 @@ def workers(tmp_path: Path) -> Iterator[Program]:
 
 def serving(workers: int, tmp_path: Path) -> Iterator[Program]:
     port = free_port()
-    # The client's package is found from the working directory upward, as `make run` leaves it.
-    client = tmp_path / ".build" / "client"
-    client.mkdir(parents=True)
-    (client / "node_modules").symlink_to(PACKAGES)
-    with running(flocket("demo", "--port", str(port), "--workers", str(workers)), port, tmp_path) as program:
+    folder = with_client(tmp_path)
+    with running(flocket("demo", "--port", str(port), "--workers", str(workers)), port, folder) as program:
         yield program
         status, seconds = program.end()
         assert (status, seconds < 2) == (0, True), program.printed()
         assert "Traceback" not in program.printed()
 
 
-def use(program: Program, scenario: str, folder: Path) -> Any:
+def with_client(folder: Path) -> Path:
+    """The client's package is found from the working directory upward, as `make run` leaves it."""
+    client = folder / ".build" / "client"
+    client.mkdir(parents=True)
+    (client / "node_modules").symlink_to(PACKAGES)
+    return folder
+
+
+def use(program: Program, scenario: str, folder: Path, room: str = "lobby") -> Any:
     """What the pages showed; nothing may have been complained about in the browser's console."""
-    finished = subprocess.run(["node", str(NODE / "chat_page.js"), program.url, scenario, str(folder)],
+    finished = subprocess.run(["node", str(NODE / "chat_page.js"), program.url, scenario, str(folder), room],
                               env={**os.environ, "NODE_PATH": str(PACKAGES)}, capture_output=True, text=True,
                               timeout=90, check=False)
     assert finished.returncode == 0, finished.stderr
@@ -51,7 +56,12 @@ def use(program: Program, scenario: str, folder: Path) -> Any:
 
 
 def test_two_pages_talk(demo: Program, tmp_path: Path) -> None:
-    seen = use(demo, "talk", tmp_path)
+    check_talk(use(demo, "talk", tmp_path))
+    for picture in ("desk.png", "phone.png"):
+        assert (tmp_path / picture).stat().st_size > 10_000
+
+
+def check_talk(seen: Any) -> None:
     said = ["hello from a desk", "<b>hello</b> from a phone\nin two lines"]
     assert seen["ada"] == seen["bo"] == said
     assert seen["markup"] == 0
@@ -61,8 +71,6 @@ def test_two_pages_talk(demo: Program, tmp_path: Path) -> None:
     assert seen["width"] == [320, 320], "nothing may be wider than a small phone"
     assert seen["story"][1] == "session opened over polling"
     assert "upgraded to websocket" in seen["story"]
-    for picture in ("desk.png", "phone.png"):
-        assert (tmp_path / picture).stat().st_size > 10_000
 
 
 def test_messages_typing_presence_and_history_cross_workers(workers: Program, tmp_path: Path) -> None:

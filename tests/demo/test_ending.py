@@ -42,10 +42,11 @@ class Poller(threading.Thread):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_clients_and_pending_polls_do_not_keep_it(number: signal.Signals) -> None:
+@pytest.mark.parametrize("workers", [1, 4])
+def test_clients_and_pending_polls_do_not_keep_it(number: signal.Signals, workers: int) -> None:
     port = free_port()
     with (
-        running(flocket("demo", "--port", str(port)), port) as program,
+        running(flocket("demo", "--port", str(port), "--workers", str(workers)), port) as program,
         connect(f"ws://127.0.0.1:{port}/socket.io/?EIO=4&transport=websocket") as client,
     ):
         client.send(CONNECT)

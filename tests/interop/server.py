@@ -44,7 +44,7 @@ def main(face: str, port: int, options: dict[str, Any]) -> None:
     else:
         # uvicorn's WebSocket class answers bad UTF-8 as it must, and logs a traceback of its own.
         logging.getLogger("uvicorn.error").addFilter(lambda record: "Invalid UTF-8" not in record.getMessage())
-        uvicorn.run(io, host=HOST, port=port, log_level="warning")
+        uvicorn.run(io, host=HOST, port=port, log_level="warning", proxy_headers=False)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from tests.support.fleet import LocalClient, fleet
 from tests.support.polling import until
 from tests.support.proxy import FaultProxy
@@ -327,6 +328,22 @@ def test_a_redis_too_old_for_sharded_pub_sub_is_told_in_one_line(tmp_path: Path)
 def test_wrong_options_are_refused_when_the_adapter_is_made(options: Any, match: str) -> None:
     with pytest.raises(ConfigError, match=match):
         RedisAdapter(**options)
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_all_is_the_same_on_uvloop(redis: RedisServer, kind: str) -> None:
+    async def test() -> None:
+        async with pair(lambda: ADAPTERS[kind](redis.url)) as cluster:
+            await cluster.cross(0)
+            await asyncio.to_thread(redis.command, "CLIENT", "KILL", "TYPE", "pubsub")
+            await asyncio.to_thread(redis.command, "CLIENT", "KILL", "TYPE", "normal")
+            await until(lambda: all(adapter.stats()["reconnects"] for adapter in cluster.adapters))
+            await until(lambda: cluster.healthy)
+            await cluster.cross(1)
+            assert await cluster.counts(2)
+            assert len(await cluster.nodes[0].fetch_sockets()) == 2
+
+    uvloop.run(test())
 
 
 def test_a_unix_socket_a_client_and_tls_lead_to_the_same_redis(tmp_path: Path) -> None:

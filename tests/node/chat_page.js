@@ -1,5 +1,5 @@
 // Uses the demo's page in a real Chromium as people would, and prints what was seen as one line of JSON.
-// Arguments: the page's address, a scenario's name, a folder for screenshots.
+// Arguments: the page's address, a scenario's name, a folder for screenshots, the room that people come into.
 "use strict";
 
 const { chromium } = require("playwright-core");
@@ -8,7 +8,7 @@ const FLAGS = [
   "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
-const [address, scenario, folder] = process.argv.slice(2);
+const [address, scenario, folder, room = "lobby"] = process.argv.slice(2);
 const complaints = [];
 let browser;
 
@@ -17,7 +17,7 @@ async function open(query, size = { width: 1280, height: 800 }, more = {}) {
   page.setDefaultTimeout(15_000);
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(error.message));
-  await page.goto(address + query);
+  await page.goto(address + query + (query.includes("#") ? "" : `#${room}`));
   return page;
 }
 

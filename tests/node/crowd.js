@@ -1,15 +1,17 @@
 // Many official clients of one service, driven by JSON lines: {"do": ..., ...}; each is answered with one line.
 // connect: `count` clients over `transports`; where: which worker has each; shout: each client shouts `times` times,
-// and what all heard is checked; echo: each asks `times` times; count: as the server counts; state: what went wrong;
+// and what all heard is checked; heard: what each heard from one; echo: each asks `times` times; count: as the server counts; state: what went wrong;
 // close: all leave.
 const { io } = require("socket.io-client");
+const http = require("node:http");
 const readline = require("node:readline");
 
 const url = process.argv[2];
 const clients = [];
 const state = { connects: 0, errors: [], disconnects: [], refused: [] };
 
-function add(options) {
+function add({ from, ...options }) {
+  if (from) options.agent = new http.Agent({ localAddress: from, keepAlive: true });
   const socket = io(url, { forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 20000, ...options });
   const client = { socket, heard: new Map(), connects: 0, disconnects: 0 };
   socket.on("connect", () => { state.connects += 1; client.connects += 1; });
@@ -71,6 +73,10 @@ const acts = {
   },
   async transports() {
     return clients.map((client) => client.socket.io.engine?.transport?.name ?? "");
+  },
+  async heard({ from, times }) {
+    await until(() => clients.every((client) => (client.heard.get(from) ?? []).length >= times), 10000);
+    return clients.map((client) => client.heard.get(from) ?? []);
   },
   async state() {
     return { ...state, each: clients.map((client) => [client.connects, client.disconnects]) };

@@ -11,7 +11,7 @@ from tests.support.programs import Program, free_port, running
 
 from flocket.cli.config import BALANCERS, configuration
 
-__all__ = ["INSTALLED", "STICKY", "balancing", "command"]
+__all__ = ["INSTALLED", "STICKY", "balancing", "command", "nginx"]
 
 STICKY = {
     "nginx": ["address", "none"],
@@ -40,7 +40,20 @@ def command(name: str, file: Path, *, check: bool = False) -> list[str]:
 def balancing(name: str, sticky: str, nodes: list[str], folder: Path) -> Iterator[Program]:
     """The program in front of the nodes, on a port of its own."""
     port = free_port()
+    with _serving(name, configuration(name, nodes, listen=port, sticky=sticky), port, folder) as front:
+        yield front
+
+
+@contextlib.contextmanager
+def nginx(text: str, port: int, folder: Path) -> Iterator[Program]:
+    """nginx with a configuration of one's own, which listens on `port`."""
+    with _serving("nginx", text, port, folder) as front:
+        yield front
+
+
+@contextlib.contextmanager
+def _serving(name: str, text: str, port: int, folder: Path) -> Iterator[Program]:
     file = folder / BALANCERS[name]
-    file.write_text(configuration(name, nodes, listen=port, sticky=sticky))
+    file.write_text(text)
     with running(command(name, file), port, folder, XDG_DATA_HOME=str(folder), XDG_CONFIG_HOME=str(folder)) as front:
         yield front

@@ -83,7 +83,7 @@ class LocalClient:
         else:
             packet = socketio.decode(frame.payload[1:].decode())
             if packet.attachments:
-                self._assembly = Assembly(packet)
+                self._assembly = Assembly(packet, max_bytes=10**9)
                 return
         if packet is not None:
             self._hear(packet)

@@ -25,10 +25,10 @@ def node_environment() -> dict[str, str]:
     return {**os.environ, "NODE_PATH": modules}
 
 
-def run_node(script: str, value: Any = None, timeout: float = 30.0) -> Any:
+def run_node(script: str, value: Any = None, timeout: float = 30.0, *arguments: str) -> Any:
     """Run tests/node/<script> with `value` as JSON on its input; what it prints is JSON too."""
     done = subprocess.run(
-        ["node", str(NODE_FOLDER / script)],
+        ["node", str(NODE_FOLDER / script), *arguments],
         input=json.dumps(value),
         capture_output=True,
         text=True,

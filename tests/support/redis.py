@@ -39,10 +39,12 @@ class RedisServer:
     def start(self) -> None:
         """Start, and return when it answers."""
         fixed = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        self.start_with([*fixed, "--dir", str(self.folder), *self._options])
+
+    def start_with(self, options: list[str]) -> None:
+        """Start with these options alone, and return when it answers."""
         with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                ["redis-server", *fixed, "--dir", str(self.folder), *self._options], stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(["redis-server", *options], stdout=log, stderr=log)
         deadline = time.monotonic() + 10
         while self._process.poll() is None and time.monotonic() < deadline:
             if self.command("PING") == "PONG" or "NOAUTH" in self.command("PING"):

@@ -18,7 +18,7 @@ from typing import IO, Any, TypeVar
 
 from tests.support.node import NODE, ROOT, node_environment
 
-__all__ = ["Pool", "Running", "free_port", "until"]
+__all__ = ["Pool", "Running", "free_port", "launch", "until"]
 
 T = TypeVar("T")
 HOST = "127.0.0.1"
@@ -87,6 +87,21 @@ class Running:
             self.output.close()
 
 
+def launch(face: str, command: list[str], port: int) -> Running:
+    """Start a program that serves `port`, and wait until it does."""
+    environment = node_environment() if face == "node" else dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
+    output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    running = Running(face, port, process, output)
+    try:
+        until(f"the {face} server listens", running.listening, 15)
+    except AssertionError:
+        running.stop()
+        raise
+    return running
+
+
 class Pool:
     """The servers of one face. A server is started when a test first asks for its options, and is shared."""
 
@@ -103,22 +118,11 @@ class Pool:
 
     def _launch(self, program: str, options: str) -> Running:
         port = free_port()
-        environment = dict(os.environ)
         if self.face == "node":
             command = ["node", str(NODE / f"reference_{program}.js"), str(port), options]
-            environment = node_environment()
         else:
             command = [sys.executable, "-m", f"tests.interop.{program}", self.face, str(port), options]
-            environment["PYTHONPATH"] = os.pathsep.join((str(ROOT / "src"), str(ROOT)))
-        output = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `stop`)
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        running = Running(self.face, port, process, output)
-        try:
-            until(f"the {self.face} server listens", running.listening, 15)
-        except AssertionError:
-            running.stop()
-            raise
-        return running
+        return launch(self.face, command, port)
 
     def examine(self) -> None:
         """A peer's mistake never ends a server and never shows as a traceback."""

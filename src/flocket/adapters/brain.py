@@ -106,12 +106,13 @@ class ClusterNamespace(Adapter):
 
     async def drained(self, target: Target) -> None:
         await super().drained(target)
-        if not target.local:
-            await self.link.drained()
+        if not target.local and self._link is not None:  # a dynamic namespace's parent has none: its children have
+            await self._link.drained()
 
     async def settled(self) -> None:
         await super().settled()
-        await self.link.settled()
+        if self._link is not None:
+            await self._link.settled()
 
     def add_sockets(self, target: Target, rooms: tuple[str, ...]) -> None:
         self._say(target, m.Join(uid=self.link.uid, nsp=self.nsp.name, opts=options_of(target), rooms=rooms))
@@ -190,8 +191,9 @@ class ClusterNamespace(Adapter):
                 question.client_answer("", answer[0] if answer else None)
 
         try:
-            self._ask_others(question, asked, packet, target)
+            # Our own first: with no other node there, asking the others would be the end of it.
             self.question_local(packet, target, timeout, question.count_own, on_answer)
+            self._ask_others(question, asked, packet, target)
             return await self._gather(question, timeout, "emit_with_ack")
         finally:
             del self.questions[question.request_id]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from flocket.cli.serve import add_options, given
 
@@ -14,32 +13,36 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     """Add the command, with what it runs as `run`."""
     parser = commands.add_parser("demo", help="serve a chat that shows what there is")
     add_options(parser)
+    parser.add_argument("--cluster", metavar="NAME", help="be one with the demos of this machine that share the name")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from flocket.demo.app import io
     from flocket.demo.page import page
+    from flocket.serving.lifecycle import run_app
 
+    io._cluster = options.cluster  # the chat is made when it is imported; a program of yours says Server(cluster=)
     if options.adapter:
         io.adapter(options.adapter)
-    if "FLOCKET_WORKER" not in os.environ:  # the process that was started, not the workers that it starts
-        print(introduction(options), flush=True)
-    io.run(options.host, options.port, app=page, **given(options))
+    run_app(
+        io.asgi(page),
+        options.host,
+        options.port,
+        on_listening=lambda urls: print(introduction(urls[0], options), flush=True),
+        **given(options),
+    )
     return 0
 
 
-def introduction(options: argparse.Namespace) -> str:
+def introduction(root: str, options: argparse.Namespace) -> str:
     """What is served where."""
     from flocket.serving.client_files import CDN, ClientFiles
 
-    scheme = "https" if options.ssl_certfile else "http"
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    root = f"{scheme}://{host}:{options.port}"
     folder = ClientFiles(True).folder
     served = f"{options.workers} workers" if options.workers > 1 else "one process"
-    if options.adapter:
-        served += f", joined to others by {options.adapter}"
+    if options.adapter or options.cluster:
+        served += f", joined to others by {options.adapter or options.cluster}"
     return "\n".join((
         f"The chat:        {root}/   (open it twice)",
         f"Socket.IO:       {root}/socket.io/",

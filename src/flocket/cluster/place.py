@@ -39,6 +39,7 @@ class Placement:
         *,
         sticky: Sticky = "session",
         slots: int = 0,
+        chosen: bool = False,
         is_ours: Callable[[str], bool] = lambda path: True,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
@@ -50,6 +51,7 @@ class Placement:
         self._adopt = adopt
         self._load = load
         self._sticky = sticky
+        self._chosen = chosen  # by a balancer, which sends a session's requests where it sent the first
         self._slots = slots  # above 0: address hashing is ours to do, by passing, over so many workers
         self._warn = warn
         self._warned = False
@@ -102,7 +104,7 @@ class Placement:
                 )
             if self._slots:
                 peer = self._by_address(sock)
-        elif self._sticky == "session" and verdict.kind is Kind.NEW:
+        elif self._sticky == "session" and verdict.kind is Kind.NEW and (self.draining or not self._chosen):
             peer = self._least_loaded()
         if peer is None:
             self._keep(sock)

@@ -82,6 +82,7 @@ class Worker:
             load,
             sticky=sticky,
             slots=self._given.slots if self._given is not None else 0,
+            chosen=self._given is None,  # a node with a port of its own, which others have too
             is_ours=is_ours,
             warn=log.warning,
         )

@@ -1,4 +1,4 @@
-"""An engine as an ASGI application: which paths are its own, its lifespan, beside another application.
+"""An engine as an ASGI application: which paths are its own, and how its life begins and ends.
 
 Server and EngineServer share it. Translates nothing (asgi.py does), and knows no sockets.
 """
@@ -6,31 +6,34 @@ Server and EngineServer share it. Translates nothing (asgi.py does), and knows n
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Coroutine
+from contextlib import suppress
 from threading import get_ident
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flocket.engine.contracts import Exchange, Upgrade
 from flocket.engine.engine import Engine
-from flocket.errors import FlocketError, NotRunning
+from flocket.errors import NotRunning
 from flocket.observe import Counters
 from flocket.options import EngineOptions
 from flocket.serving.asgi import ASGIApp, AsgiFace, Receive, Scope, Send, request_of
 from flocket.serving.client_files import ClientFiles
+from flocket.serving.lifespan import LAST_CALLS, report, serve_lifespan
 from flocket.serving.paths import below, left_of_mount
 from flocket.serving.routes import EngineLike
 from flocket.serving.runtime import AsyncioRuntime
+from flocket.serving.signals import Overheard
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
+    from flocket.serving.beside import Beside
     from flocket.serving.membership import Membership
 
-__all__ = ["Beside", "EngineApp"]
-
-log = logging.getLogger("flocket")
+__all__ = ["LAST_PLACES", "EngineApp"]
 
 R = TypeVar("R")
+
+LAST_PLACES = 1.0  # seconds for connections and relayed requests that are between two workers when one ends
 
 
 class EngineApp:
@@ -45,8 +48,11 @@ class EngineApp:
     _cluster: str | None = None
     _hosted = False  # whether our own lifecycle serves it, and has met the siblings
     _siblings: Membership | None = None
+    _overheard: Overheard | None = None
     _begun: asyncio.Task[None] | None = None
+    _resting: asyncio.Task[None] | None = None
     _ended = False
+    _drain = LAST_CALLS
 
     def _join_siblings(self, adapter: ClusterAdapter) -> None:
         """Reach the siblings' clients through this. An engine alone has nothing to say to them."""
@@ -65,7 +71,16 @@ class EngineApp:
         return {"status": status, "clients": self._engine.clients_count}
 
     async def _stop(self) -> None:
+        """Release what `_start` took. Called with no session left."""
         raise NotImplementedError
+
+    def _end_sessions(self) -> None:
+        """Take no new sessions, and end all that there are. Handlers that run go on."""
+        self._engine.close()
+
+    def _working(self) -> set[asyncio.Task[Any]]:
+        """The user's handlers that run."""
+        return set(self._runtime.tasks)
 
     # -- life -----------------------------------------------------------------------------------------------
 
@@ -85,24 +100,73 @@ class EngineApp:
         await asyncio.shield(self._begun)
 
     async def _start_as(self, one_of_many: bool) -> None:
+        if one_of_many:
+            self._overheard = Overheard(self._runtime.loop, self._on_signal)
         if one_of_many or (self._cluster is not None and not self._hosted):
             from flocket.serving.membership import meet_siblings
 
             self._siblings = await meet_siblings(self)
-        await self._start()
+        try:
+            await self._start()
+        except BaseException:
+            self._begun = None  # whoever asks next may have more luck
+            with suppress(Exception):  # the first failure says more
+                await self._release()
+            raise
+
+    async def _release(self) -> None:
+        try:
+            await self._stop()
+        finally:
+            if self._siblings is not None:
+                await self._siblings.aclose()
+                self._siblings = None
+            if self._overheard is not None:
+                self._overheard.restore()
+                self._overheard = None
+            await asyncio.sleep(0)  # what was written last leaves in this turn
+            self._runtime.release()
+
+    def _on_signal(self) -> None:
+        """A host that is not ours was asked to end: it may wait for what only we can end."""
+        self._begin_rest(self._drain)
+
+    async def _rest_within(self, seconds: float) -> None:
+        """Come to rest, once: handlers that run may end and answer, clients are told, `disconnect` handlers end."""
+        await asyncio.shield(self._begin_rest(seconds))
+
+    def _begin_rest(self, seconds: float) -> asyncio.Task[None]:
+        if self._resting is None:
+            self._resting = self._runtime.create_task(self._come_to_rest(seconds, asyncio.current_task()))
+        return self._resting
+
+    async def _come_to_rest(self, seconds: float, caller: asyncio.Task[Any] | None) -> None:
+        self._engine.draining = True
+        if self._siblings is not None:
+            await self._siblings.leave(LAST_PLACES)
+        end = self._runtime.now() + seconds
+        # Half of the time for what began before: a busy server always has some handler running.
+        for until in (end - seconds / 2, end):
+            others = self._working() - {caller}  # a handler may close the server
+            if others:
+                await asyncio.wait(others, timeout=max(0.0, until - self._runtime.now()))
+            self._end_sessions()
 
     async def close(self) -> None:
         """End all sessions with "server shutting down", and release everything. A second call changes nothing."""
-        if self._begun is None or self._ended:
-            self._ended = True
+        begun, ended, self._ended = self._begun, self._ended, True
+        if begun is None or ended:
             return
-        self._ended = True
-        await self._stop()
-        if self._siblings is not None:
-            await self._siblings.leave(1.0)
-            await self._siblings.aclose()
-        await asyncio.sleep(0)  # what was written last leaves in this turn
-        self._runtime.release()
+        if not begun.done():
+            begun.cancel()
+            await asyncio.wait([begun])  # it releases what it had
+            return
+        if self._resting is None:
+            await self._rest_within(self._drain)
+        elif not self._resting.done():
+            self._resting.cancel()
+            self._end_sessions()
+        await self._release()
 
     def from_thread(self, awaitable: Awaitable[R]) -> R:
         """From another thread: await something in the server's loop, and wait for its result."""
@@ -149,9 +213,10 @@ class EngineApp:
         """ASGI 3: `lifespan`, `http` and `websocket`."""
         kind = scope["type"]
         if kind == "lifespan":
-            await _serve_lifespan(self, receive, send)
+            await serve_lifespan(self, scope, receive, send)
             return
-        await self._begin(under_host=True)
+        if not self._ended or self._begun is None:
+            await self._begin(under_host=True)  # a server that was closed refuses by itself, as long as it is asked
         root = scope.get("root_path", "")
         path = left_of_mount(root, scope["path"])
         rest = self._rest(path, mounted=bool(root))
@@ -182,6 +247,8 @@ class EngineApp:
 
     def asgi(self, app: ASGIApp) -> Beside:
         """One ASGI application of both: ours on its path, `app` everywhere else, and both lifespans."""
+        from flocket.serving.beside import Beside
+
         return Beside(self, app)
 
 
@@ -204,7 +271,7 @@ class _Starting:
             try:
                 await self._app._begin(under_host=True)
             except Exception as error:
-                _blame(error)
+                report("the server could not start", error)
                 give_up()
             else:
                 serve()
@@ -215,105 +282,6 @@ class _Starting:
 
 
 _starting: set[asyncio.Future[None]] = set()
-
-
-class Beside:
-    """A server of ours and another application, as one ASGI application."""
-
-    def __init__(self, ours: EngineApp, app: ASGIApp) -> None:
-        self.ours = ours
-        self.app = app
-
-    @property
-    def flocket_engine(self) -> EngineLike:
-        return self.ours.flocket_engine
-
-    def flocket_route(self, path: str, mounted: bool = False) -> EngineLike | None:
-        return self.ours.flocket_route(path, mounted)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self._lifespan(scope, receive, send)
-        elif self.ours._rest(left_of_mount(scope.get("root_path", ""), scope["path"]), False) is not None:
-            await self.ours(scope, receive, send)
-        else:
-            await self.app(scope, receive, send)
-
-    async def close(self) -> None:
-        await self.ours.close()
-
-    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The other application's own protocol decides; ours starts before it and ends after it."""
-        await receive()
-        try:
-            await self.ours._begin(under_host=True)
-        except Exception as error:
-            await send({"type": "lifespan.startup.failed", "message": _blame(error)})
-            return
-        inner = _InnerLifespan(self.app, scope)
-        failure = await inner.startup()
-        if failure is not None:
-            await self.ours.close()
-            await send({"type": "lifespan.startup.failed", "message": failure})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self.ours.close()
-        await inner.shutdown()
-        await send({"type": "lifespan.shutdown.complete"})
-
-
-class _InnerLifespan:
-    """The lifespan of an application that we host; one that does not know the protocol has none."""
-
-    def __init__(self, app: ASGIApp, scope: Scope) -> None:
-        self._inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
-        self._outbox: asyncio.Queue[Any] = asyncio.Queue()
-        self._task = asyncio.ensure_future(self._run(app, scope))
-
-    async def _run(self, app: ASGIApp, scope: Scope) -> None:
-        try:
-            await app(scope, self._inbox.get, self._outbox.put)
-        except Exception as error:
-            log.debug("the application beside has no lifespan: %r", error)
-        finally:
-            await self._outbox.put(None)
-
-    async def startup(self) -> str | None:
-        """Why it failed, or None."""
-        await self._inbox.put({"type": "lifespan.startup"})
-        answer = await self._outbox.get()
-        if answer is not None and answer["type"] == "lifespan.startup.failed":
-            return answer.get("message") or "the application beside could not start"
-        return None
-
-    async def shutdown(self) -> None:
-        if not self._task.done():
-            await self._inbox.put({"type": "lifespan.shutdown"})
-            await self._outbox.get()
-        await self._task
-
-
-def _blame(error: Exception) -> str:
-    """Say why the server could not start: in a line if it is the installation's fault, else with the traceback."""
-    if isinstance(error, FlocketError):
-        log.error("the server could not start: %s", error)
-    else:
-        log.error("the server could not start", exc_info=error)
-    return str(error)
-
-
-async def _serve_lifespan(server: EngineApp, receive: Receive, send: Send) -> None:
-    await receive()
-    try:
-        await server._begin(under_host=True)
-    except Exception as error:
-        await send({"type": "lifespan.startup.failed", "message": _blame(error)})
-        return
-    await send({"type": "lifespan.startup.complete"})
-    await receive()
-    await server.close()
-    await send({"type": "lifespan.shutdown.complete"})
 
 
 async def _not_found(kind: str, send: Send) -> None:

@@ -199,7 +199,7 @@ class EngineServer(EngineApp):
         self._tag = self._tag or make_tag(os.urandom)
 
     async def _stop(self) -> None:
-        self._engine.close()
+        pass
 
     def _on_session(self, session: EngineSession) -> _Listener:
         listener = _Listener(self, Session(session))

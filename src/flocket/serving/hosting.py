@@ -11,7 +11,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import Any
 
@@ -22,7 +23,7 @@ from flocket.cluster.adopt import Adopter
 from flocket.cluster.listen import Listener
 from flocket.cluster.place import Sticky
 from flocket.cluster.runtime import Inherited
-from flocket.serving.app import EngineApp
+from flocket.serving.app import LAST_PLACES, EngineApp
 from flocket.serving.asgi import ASGIApp
 from flocket.serving.health import Health
 from flocket.serving.membership import Membership, membership_of
@@ -33,7 +34,7 @@ __all__ = ["Serving"]
 log = logging.getLogger("flocket")
 
 KEEP_ALIVE = 75  # seconds; more than nginx's upstream keeps a connection (60): it, not we, is to close first
-LAST_PLACES = 1.0  # seconds for connections and relayed requests that are between two workers when one ends
+AT_LEAST = 1.0  # seconds that other applications' answers have, however short the drain
 
 
 class Serving:
@@ -52,17 +53,17 @@ class Serving:
         for member in self._members:
             member._hosted = True
         self._sticky: Sticky = sticky
+        self._drain = drain
         self._config = uvicorn.Config(
             Health(app, self._members),
             http=_http_protocol(),
             ws="websockets-sansio",
-            lifespan="on",
+            lifespan="auto",  # an application that has none is served all the same
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,  # `trusted_proxies` is our own; another application beside reads its own headers
             timeout_keep_alive=KEEP_ALIVE,
-            timeout_graceful_shutdown=max(1, round(drain)),
             ssl_certfile=certfile,
             ssl_keyfile=keyfile,
         )
@@ -80,10 +81,10 @@ class Serving:
         await self._host(listening).serve_here()
 
     def _host(self, listening: list[socket.socket], given: Inherited | None = None) -> _Host:
-        return _Host(self._config, self._members, listening, given, self._sticky)
+        return _Host(self._config, self._members, listening, given, self._sticky, self._drain)
 
     def _run(self, host: _Host) -> None:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(host.serve())
 
 
@@ -97,15 +98,23 @@ class _Host(uvicorn.Server):
         listening: list[socket.socket],
         given: Inherited | None,
         sticky: Sticky,
+        drain: float,
     ) -> None:
         super().__init__(config)
         self._members = members
         self._listening = listening
         self._given = given
         self._sticky: Sticky = sticky
+        self._drain = drain
         self._membership: Membership | None = None
         self._adopter: Adopter | None = None
         self._listener: Listener | None = None  # where there are no siblings
+        self._serving: asyncio.Task[Any] | None = None
+        self._forced = asyncio.Event()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        self._serving = asyncio.current_task()
+        await super().serve(sockets)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         alone = self._given is None and all(member._cluster is None for member in self._members)
@@ -141,11 +150,19 @@ class _Host(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Not remembered, as uvicorn would raise it again at the end: an orderly stop is no failure.
-        if self.should_exit and sig == signal.SIGINT:
+        if self._serving is None:
+            return
+        loop = self._serving.get_loop()
+        if not self.started:
+            loop.call_soon_threadsafe(self._serving.cancel)  # a start that hangs must not need a kill
+        elif self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
+            loop.call_soon_threadsafe(self._forced.set)
         self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._drain
         if self._listener is not None:
             self._listener.close()
         for member in self._members:
@@ -153,13 +170,23 @@ class _Host(uvicorn.Server):
         if self._membership is not None:
             await self._membership.leave(LAST_PLACES)
         # Before the connections are asked to end: a poll that waits is answered by its session's end.
-        for member in self._members:
-            await member.close()
+        await self._unless_forced(member._rest_within(end - loop.time()) for member in self._members)
+        self.config.timeout_graceful_shutdown = max(AT_LEAST, end - loop.time())  # type: ignore[assignment]
         await super().shutdown(self._listening)
+        for member in self._members:
+            await member.close()  # for those that have no lifespan; and where it was forced
         if self._adopter is not None:
             await self._adopter.aclose()
         if self._membership is not None:
             await self._membership.aclose()
+
+    async def _unless_forced(self, rests: Iterable[Coroutine[Any, Any, None]]) -> None:
+        tasks = [asyncio.ensure_future(rest) for rest in (*rests, self._forced.wait())]
+        done = asyncio.gather(*tasks[:-1])
+        await asyncio.wait((done, tasks[-1]), return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, done, return_exceptions=True)
 
     async def serve_here(self) -> None:
         serving = asyncio.ensure_future(self._serve())

@@ -29,7 +29,7 @@ class AsyncioRuntime:
         self.run_due: Callable[[], None] | None = None  # Deadlines.run
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.tasks: set[asyncio.Task[None]] = set()  # spawned, and not ended
         self.now = time.monotonic
         self.wall = time.time
 
@@ -43,7 +43,7 @@ class AsyncioRuntime:
         if self._wake is not None:
             self._wake.cancel()
             self._wake = None
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
         self.thread = 0
 
@@ -75,11 +75,11 @@ class AsyncioRuntime:
 
     def spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(coroutine)
-        self._tasks.add(task)
+        self.tasks.add(task)
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self.tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("a task of the engine failed", exc_info=task.exception())
 

@@ -5,6 +5,7 @@ Knows how to begin and end; does not know packets.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -117,11 +118,14 @@ class Server(EngineApp, SocketsServer[T]):
         return self._worker
 
     def adapter(self, factory: Any) -> None:
-        """Join other nodes: a URL (`redis://...`), an Adapter class, or an object that makes one for a namespace."""
-        if isinstance(factory, str):
-            from flocket.adapters.by_url import adapter_by_url
+        """Join other nodes: by a URL (`redis://...`), an adapter made with options, or one of your own.
 
-            factory = adapter_by_url(factory)
+        Before the server starts. Raises ConfigError for what is none of these.
+        """
+        if isinstance(factory, str):
+            from flocket.adapters.urls import adapter_from_url
+
+            factory = adapter_from_url(factory)
         super().adapter(factory)
 
     # -- life -----------------------------------------------------------------------------------------------
@@ -145,21 +149,31 @@ class Server(EngineApp, SocketsServer[T]):
 
             self._far = reach_far(self, lines, self._engine.options.path)
         if self._user_lifespan is not None:
-            self._lifespan_context = self._user_lifespan(self)
-            await self._lifespan_context.__aenter__()
+            context = self._user_lifespan(self)
+            await context.__aenter__()
+            self._lifespan_context = context  # only what was entered is left
+
+    def _end_sessions(self) -> None:
+        SocketsServer._end_sessions(self)
+
+    def _working(self) -> set[asyncio.Task[Any]]:
+        return self._handlers | EngineApp._working(self)
 
     def _renew(self) -> None:
         """Let a server that was closed start again, in another loop: for flocket.testing."""
         if self._ended:
             self._reopen()
-            self._ended, self._begun, self._siblings, self._lifespan_context = False, None, None, None
+            self._ended, self._begun, self._resting, self._lifespan_context = False, None, None, None
 
     async def _stop(self) -> None:
         if self._far is not None:
             self._far.close()
-        await SocketsServer._stop(self)
-        if self._lifespan_context is not None:
-            await self._lifespan_context.__aexit__(None, None, None)
+        await self._end_tasks()
+        try:
+            if self._lifespan_context is not None:
+                await self._lifespan_context.__aexit__(None, None, None)
+        finally:
+            await SocketsServer._stop(self)
 
     def run(
         self,
@@ -206,6 +220,9 @@ class Server(EngineApp, SocketsServer[T]):
         counts["sessions_now"] = self._engine.clients_count
         counts["sockets_now"] = sum(len(nsp.sockets) for nsp in self._namespaces.values())
         counts["namespaces_now"] = len(self._namespaces)
+        of_adapter = getattr(self._adapter, "stats", None)
+        if of_adapter is not None:
+            counts |= {f"adapter_{name}": value for name, value in of_adapter().items()}
         return counts
 
     def health(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from flocket.sockets.answers import Answers
 from flocket.sockets.calls import call_one, failed
 from flocket.sockets.comeback import Comebacks
 from flocket.sockets.emission import Emission
-from flocket.sockets.events import PLAIN, EventHandler, Events
+from flocket.sockets.events import LIFE_EVENTS, PLAIN, EventHandler, Events
 from flocket.sockets.generics import T
 from flocket.sockets.receives import MARK, Receives
 from flocket.sockets.recovery import Restored
@@ -230,7 +230,7 @@ class Namespace(Sends, Receives, Generic[T]):
             server._runtime.post(lambda: self.adapter.broadcast(packet, target))
         else:
             self.adapter.broadcast(packet, target)
-        return Emission(lambda: self.adapter.drained(target))
+        return Emission(lambda: server._settled(lambda: self.adapter.drained(target)))
 
     async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
         self.server._only_here("emit_with_ack")
@@ -271,17 +271,25 @@ class Namespace(Sends, Receives, Generic[T]):
             self.server._runtime.post(change)
         else:
             change()
-        return Emission(self.adapter.settled)
+        return Emission(lambda: self.server._settled(self.adapter.settled))
 
     # -- node to node -----------------------------------------------------------------------------------------
 
     def server_side_emit(self, event: str, *args: Any) -> Emission:
         """Tell the other nodes; heard by `on_server_side`. A lone node has nobody to tell."""
-        return self._change(lambda: self.adapter.server_side_emit([event, *args]))
+        words = self._words(event, args)
+        return self._change(lambda: self.adapter.server_side_emit(words))
 
     async def server_side_emit_with_ack(self, event: str, *args: Any) -> Answers:
         """Ask the other nodes; one answer of each. Raises AckTimeout for the silence of a live node."""
-        return await self.adapter.server_side_emit_with_ack([event, *args], self.server._ack_timeout)
+        words = self._words(event, args)
+        self.server._only_here("server_side_emit_with_ack")
+        return await self.adapter.server_side_emit_with_ack(words, self.server._ack_timeout)
+
+    def _words(self, event: str, args: tuple[Any, ...]) -> list[Any]:
+        if not isinstance(event, str) or event in LIFE_EVENTS:
+            raise ConfigError(f"{event!r:.80} is a reserved event name, or none")
+        return [event, *(_copy(args) if self.server._elsewhere() else args)]
 
     async def _on_server_side_emit(self, args: list[Any]) -> Any:
         """Another node's event: what the handlers answer. For adapters."""

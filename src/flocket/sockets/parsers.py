@@ -5,13 +5,14 @@ Joins a parser (JSON, msgpack, the user's) to Engine.IO's frames. Does not know 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from flocket.codec import json, msgpack, socketio
 from flocket.codec.errors import DecodeError
 from flocket.codec.frames import Frame, text_frame
-from flocket.codec.socketio import Assembly, Packet, PacketType
+from flocket.codec.socketio import MAX_ID, Assembly, Packet, PacketType, check
 from flocket.errors import ConfigError
 from flocket.options import Limits
 from flocket.sockets.contracts import Decoder, Parser
@@ -25,6 +26,8 @@ __all__ = [
     "choose_parser",
     "read_frames",
 ]
+
+log = logging.getLogger("flocket")
 
 
 class Encoded:
@@ -186,7 +189,10 @@ class WrappedParser(PacketCodec):
 
 
 class _UserDecoder:
-    """Takes a plain number for a packet's type: the sockets floor compares members by identity."""
+    """Lets only sound packets in, with members of PacketType, which the sockets floor compares by identity.
+
+    Whatever a decoder raises is held to be its peer's fault, or one client's bytes would be our traceback.
+    """
 
     __slots__ = ("_decoder",)
 
@@ -194,10 +200,30 @@ class _UserDecoder:
         self._decoder = decoder
 
     def add(self, message: str | bytes) -> Packet | None:
-        packet = self._decoder.add(message)
-        if packet is not None:
-            packet.type = PacketType(packet.type)
+        try:
+            packet = self._decoder.add(message)
+            if packet is not None:
+                packet.type = _WHOLE.get(packet.type) or PacketType(packet.type)
+                _check(packet)
+        except DecodeError:
+            raise
+        except Exception as error:
+            log.debug("the parser failed with a client's message", exc_info=True)
+            raise DecodeError(f"no packet: {type(error).__name__}") from error
         return packet
+
+
+# By then its attachments are in it.
+_WHOLE: dict[int, PacketType] = {PacketType.BINARY_EVENT: PacketType.EVENT, PacketType.BINARY_ACK: PacketType.ACK}
+
+
+def _check(packet: Packet) -> None:
+    if type(packet.nsp) is not str:
+        raise DecodeError("invalid namespace")
+    number = packet.id
+    if number is not None and (type(number) is not int or not 0 <= number <= MAX_ID):
+        raise DecodeError("packet id out of range")
+    check(packet.type, packet.data, number)
 
 
 def choose_parser(parser: str | Parser, limits: Limits) -> PacketCodec:

@@ -7,6 +7,7 @@ Knows channels and commands; does not know what is said.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,8 @@ from flocket.adapters.buses.redis_pipe import Pipe, Words
 from flocket.adapters.outbox import Overflow
 
 __all__ = ["CHANNEL", "PATTERN", "SHARD", "RedisBus", "channel_bytes", "pattern_of"]
+
+log = logging.getLogger("flocket")
 
 CHANNEL: Kind = b"subscribe"
 PATTERN: Kind = b"psubscribe"
@@ -122,6 +125,8 @@ class RedisBus(Bus):
     def say(self, kind: Kind, channel: str, data: bytes) -> bool:
         """Publish, and return at once; False if it is lost."""
         name = channel_bytes(channel)
+        if len(data) > self.max_message:
+            return self.too_large(len(data))
         return self.pipe.send((_PUBLISH[kind], name, data), len(name) + len(data) + _OVERHEAD)
 
     def count(self, kind: Kind, channel: str) -> asyncio.Future[int]:
@@ -130,7 +135,12 @@ class RedisBus(Bus):
 
     def command(self, words: Words, size: int = 0) -> bool:
         """Send any command whose key is its second word; False if it is lost."""
-        return self.pipe.send(words, size)
+        return self.too_large(size) if size > self.max_message else self.pipe.send(words, size)
+
+    def too_large(self, size: int) -> bool:
+        """Say that a message is not published: Redis cuts off subscribers for whom 32 MB wait, all at once."""
+        log.error("%d bytes are too many for the other nodes (%d): published to none", size, self.max_message)
+        return False
 
     def ask(self, *words: bytes | str | int) -> asyncio.Future[Any]:
         """Send any command whose key is its second word, and have its reply."""

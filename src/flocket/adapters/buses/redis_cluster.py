@@ -100,11 +100,15 @@ class RedisClusterBus(RedisBus):
     def say(self, kind: Kind, channel: str, data: bytes) -> bool:
         name = channel_bytes(channel)
         size = len(name) + len(data) + 64
+        if len(data) > self.max_message:
+            return self.too_large(size)
         if kind == CHANNEL:
             return self._pipes[self._owners[0]].send((b"PUBLISH", name, data), size)
         return self.command((b"SPUBLISH", name, data), size)
 
     def command(self, words: Words, size: int = 0) -> bool:
+        if size > self.max_message + 1024:
+            return self.too_large(size)
         key = words[1]
         owner = self._owners[_slot(key if isinstance(key, bytes) else str(key).encode())]
         return self._send(owner, words, size, _HOPS)

@@ -10,7 +10,7 @@ import asyncio
 import inspect
 import ssl
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from flocket.adapters.buses.redis_address import RedisAddress
 from flocket.adapters.buses.resp import OnPush, ReplyError, RespConnection
@@ -20,6 +20,15 @@ __all__ = ["Endpoint"]
 
 CONNECT_TIME = 0.9  # seconds for TCP: a server that returns is found again within one
 GREETING_TIME = 5.0  # seconds for TLS, password and database
+
+
+class Sentinel(NamedTuple):
+    """Who knows which server is the master."""
+
+    host: str
+    port: int
+    username: str | None = None
+    password: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +44,7 @@ class Endpoint:
     tls: ssl.SSLContext | None = None
     server_name: str | None = None  # whom the certificate must name, if not `host`
     credentials: Any = None  # redis-py's CredentialProvider
-    sentinel: Any = None  # redis.asyncio.Sentinel
+    sentinels: tuple[Sentinel, ...] = ()
     service: str = ""
     shown: str = "redis://localhost:6379"
 
@@ -47,13 +56,8 @@ class Endpoint:
         endpoint = cls._from_options(options, connection, address.shown)
         if not address.sentinels:
             return endpoint
-        import redis.asyncio
-
-        settings = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2}
-        sentinel: Any = redis.asyncio.Sentinel(  # type: ignore[no-untyped-call]  # redis-py has no types there
-            list(address.sentinels), sentinel_kwargs=settings
-        )
-        return replace(endpoint, sentinel=sentinel, service=address.service)
+        sentinels = tuple(Sentinel(host, port) for host, port in address.sentinels)
+        return replace(endpoint, sentinels=sentinels, service=address.service)
 
     @classmethod
     def of_client(cls, client: Any) -> Endpoint:
@@ -69,7 +73,12 @@ class Endpoint:
         endpoint = cls._from_options(options, pool.connection_class, shown)
         if manager is None:
             return endpoint
-        return replace(endpoint, sentinel=manager, service=pool.service_name, shown=f"sentinel's {pool.service_name}")
+        found = [sentinel.connection_pool.connection_kwargs for sentinel in manager.sentinels]
+        sentinels = tuple(
+            Sentinel(told["host"], int(told["port"]), told.get("username"), told.get("password")) for told in found
+        )
+        shown = f"the sentinels' {pool.service_name}"
+        return replace(endpoint, sentinels=sentinels, service=pool.service_name, shown=shown)
 
     @classmethod
     def _of_cluster(cls, client: Any) -> Endpoint:
@@ -95,7 +104,7 @@ class Endpoint:
 
     def at(self, host: str, port: int) -> Endpoint:
         """Another server of the same cluster, with the same credentials."""
-        return replace(self, host=host, port=port, path="", sentinel=None)
+        return replace(self, host=host, port=port, path="", sentinels=())
 
     async def connect(self, on_push: OnPush | None = None) -> RespConnection:
         """Open a connection and greet. Raises AdapterError with one line that says what is wrong."""
@@ -140,15 +149,26 @@ class Endpoint:
         return connection
 
     async def _master(self) -> tuple[str, int]:
-        if self.sentinel is None:
+        """Where the master is: the sentinels know, if there are any."""
+        if not self.sentinels:
             return self.host, self.port
-        from redis.exceptions import RedisError
-
-        try:
-            host, port = await self.sentinel.discover_master(self.service)
-        except RedisError as error:
-            raise OSError(_reason(error)) from None
-        return host, port
+        for sentinel in self.sentinels:
+            asked = Endpoint(
+                sentinel.host, sentinel.port, username=sentinel.username, password=sentinel.password, shown="a sentinel"
+            )
+            try:
+                connection = await asked.connect()
+                try:
+                    found = await asyncio.wait_for(
+                        connection.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service), CONNECT_TIME
+                    )
+                finally:
+                    connection.close()
+            except (AdapterError, ReplyError, TimeoutError):
+                continue
+            if found is not None:
+                return found[0].decode(), int(found[1])
+        raise OSError(f"no sentinel knows a master of the name {self.service!r}")
 
     async def _greet(self, connection: RespConnection) -> None:
         username, password = self.username, self.password
