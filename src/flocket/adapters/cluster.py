@@ -69,6 +69,8 @@ class ClusterAdapter:
         node: NodeIdentity | None = None,
     ) -> None:
         self.bus = bus
+        # Asked once: looking a Protocol's members up takes 1 us, for each message too long.
+        self._sees_peers = isinstance(bus, PeerEvents)
         self.prefix = prefix
         self.requests_timeout = requests_timeout
         self.counters = AdapterCounters()
@@ -152,11 +154,11 @@ class ClusterAdapter:
     def say_where(self, rooms: tuple[str, ...], nsp: str, message: m.Message) -> bool:
         """Publish to the nodes that have members in one of these rooms, on a bus that knows them."""
         channel = self.channel(nsp) + _SOME
-        assert isinstance(self.bus, Interest)
+        bus: Any = self.bus  # an Interest, as the link has seen
         wanted = [self.channel(nsp) + room for room in rooms]
-        if not self.bus.interested(wanted):
+        if not bus.interested(wanted):
             return True
-        return self._count(self.bus.publish_any(wanted, channel, self._wire.encode(channel, message)))
+        return self._count(bus.publish_any(wanted, channel, self._wire.encode(channel, message)))
 
     def say_all(self, message: m.Message, to: str = "") -> bool:
         """Publish to every node, or to one."""
@@ -178,7 +180,7 @@ class ClusterAdapter:
         message, uid = envelope.message, envelope.uid
         if uid == self.node.uid or not self._in_order(channel, uid, envelope.epoch, envelope.seq, message):
             return
-        if not isinstance(self.bus, PeerEvents) and self._peers.heard(uid, asyncio.get_running_loop().time()):
+        if not self._sees_peers and self._peers.heard(uid, asyncio.get_running_loop().time()):
             log.info("node %s has joined", uid)
         match message:
             case m.InitialHeartbeat():
@@ -221,7 +223,7 @@ class ClusterAdapter:
             self.say_all(m.Absent(uid=self.node.uid, nsp=message.nsp, request_id=request_id), message.uid)
 
     def _lost(self, uid: str) -> None:
-        for key in [key for key in self._orders if key[0] == uid and not isinstance(self.bus, PeerEvents)]:
+        for key in [key for key in self._orders if key[0] == uid and not self._sees_peers]:
             del self._orders[key]
         log.info("node %s is gone", uid)
         for adapter, _ in list(self._namespaces.values()):
