@@ -1,4 +1,4 @@
-"""One client in one namespace: emit, join, leave, data, disconnect; its own listeners.
+"""One client in one namespace: emit, join, leave, data, disconnect; what comes from it.
 
 Knows its session and namespace; does not know how others are reached (the adapter does).
 """
@@ -22,7 +22,6 @@ from flocket.sockets.emission import Emission
 from flocket.sockets.generics import T
 from flocket.sockets.handshake import Handshake
 from flocket.sockets.hears import Hears
-from flocket.sockets.listeners import Listeners
 from flocket.sockets.one_client import OneClient
 from flocket.sockets.remote import SocketDetails
 from flocket.sockets.sends import RESERVED, BroadcastOperator, Sends, event_packet
@@ -89,8 +88,8 @@ class Socket(Hears, Sends, Generic[T]):
         self._acks: Acks | None = None
         self._emission: Emission | None = None
         self._turns = Turns(self, nsp.server._limits.handlers)
-        self._listeners: Listeners | None = None
-        self._outgoing: list[Callable[..., object]] | None = None
+        self._listeners = None
+        self._outgoing = None
         self._tasks: set[asyncio.Task[Any]] | None = None
         self._last_rooms: frozenset[str] | None = None
         self._farewell: Callable[[], None] | None = None  # what waits for the `connection` handler to return
@@ -101,6 +100,10 @@ class Socket(Hears, Sends, Generic[T]):
     @property
     def connected(self) -> bool:
         return self._state == CONNECTED
+
+    @property
+    def disconnected(self) -> bool:
+        return self._state == CLOSED
 
     @property
     def server(self) -> Server[T]:
@@ -157,7 +160,7 @@ class Socket(Hears, Sends, Generic[T]):
 
     def _make_emission(self) -> Emission:
         # One for all: it holds nothing of what was sent.
-        emission = self._emission = Emission(self._drained)
+        emission = self._emission = Emission(lambda: self.nsp.server._settled(self._drained))
         return emission
 
     @property
@@ -239,7 +242,7 @@ class Socket(Hears, Sends, Generic[T]):
             server._runtime.post(change)
         else:
             change()
-        return Emission(self.nsp.adapter.settled)
+        return Emission(lambda: server._settled(self.nsp.adapter.settled))
 
     def _joins(self, rooms: tuple[str, ...]) -> None:
         if self._state in (CONNECTING, CONNECTED):
@@ -348,10 +351,6 @@ class Socket(Hears, Sends, Generic[T]):
     def _on_ack(self, packet: Packet) -> None:
         if self._acks is not None and packet.id is not None:
             self._acks.answer(packet.id, packet.data)
-
-    def _tell_outgoing(self, data: list[Any]) -> None:
-        for watcher in self._outgoing or ():
-            self.nsp.server._call_watcher(watcher, tuple(data))
 
     # -- tasks and end --------------------------------------------------------------------------------------
 
