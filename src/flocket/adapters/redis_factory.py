@@ -6,8 +6,7 @@ Does not know their dialects.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from flocket.adapters.buses.redis import CHANNEL, RedisBus
@@ -16,10 +15,9 @@ from flocket.adapters.buses.redis_cluster import RedisClusterBus
 from flocket.adapters.buses.redis_endpoint import Endpoint
 from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.counters import AdapterCounters
-from flocket.adapters.questions import Question
 from flocket.errors import AdapterError, ConfigError
 
-__all__ = ["RedisFactory", "expect_counted"]
+__all__ = ["RedisFactory"]
 
 
 # What introduced the newest command that each adapter needs: PUBSUB NUMSUB, SPUBLISH, XADD.
@@ -115,28 +113,6 @@ class Lines:
 def _info(text: bytes) -> dict[str, str]:
     pairs = (line.partition(":") for line in text.decode("utf-8", "replace").splitlines())
     return {key: value for key, colon, value in pairs if colon}
-
-
-async def name_the_dead(question: Question, count: Callable[[str], Awaitable[int]]) -> None:
-    """Find out which nodes, whose clients still owe answers, hear their own channel no more."""
-    for uid in question.owing:
-        if await count(uid) == 0:
-            question.lost(uid)
-
-
-def expect_counted(question: Question, count: asyncio.Future[int]) -> None:
-    """Tell a question to expect so many nodes without this one, as soon as the broker has counted them."""
-
-    def counted(future: asyncio.Future[int]) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            question.expect_count(future.result() - 1)
-        elif isinstance(error, Exception):
-            question.fail(error if isinstance(error, AdapterError) else AdapterError(str(error)))
-
-    count.add_done_callback(counted)
 
 
 def _host(host: str) -> str:
