@@ -44,7 +44,7 @@ def _pip_versions(python: Path | str, *packages: str) -> str:
 
 def flocket() -> Contestant:
     path = os.pathsep.join(filter(None, [str(toolchain.ROOT / "src"), os.environ.get("PYTHONPATH")]))
-    version = _pip_versions(sys.executable, "uvicorn", "uvloop", "picows", "orjson")
+    version = _pip_versions(sys.executable, "uvicorn", "uvloop", "orjson")
     command = (sys.executable, str(SERVERS / "flocket_server.py"))
     return Contestant("flocket", "flocket", command, f"this commit, {version}", {"PYTHONPATH": path})
 

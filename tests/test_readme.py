@@ -14,34 +14,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.documents import Document
 from tests.support.programs import ROOT, Program, flocket, free_port, running
 from tests.support.venv import environment
 
 from flocket.cli import main
 
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+README = Document(ROOT / "README.md")
 PACKAGES = Path(os.environ.get("FLOCKET_NODE_MODULES") or ROOT / "tests" / "node" / "node_modules")
-COMMANDS = [line.partition("#")[0].strip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines()]
-
-
-def program(kind: str) -> str:
-    found: list[str] = [text for language, text in BLOCKS if language == kind]
-    assert len(found) == 1, f"the README has one {kind} program"
-    return found[0]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A reader's folder: the first program as app.py, and npm's packages."""
-    (tmp_path / "app.py").write_text(program("python"))
+    (tmp_path / "app.py").write_text(README.program("python"))
     (tmp_path / "node_modules").symlink_to(PACKAGES)
     return tmp_path
 
 
 def talk(port: int, folder: Path) -> None:
     """Run the README's client against what serves its program."""
-    (folder / "client.mjs").write_text(program("js").replace("3000", str(port)) + "\nsocket.close();\n")
+    (folder / "client.mjs").write_text(README.program("js").replace("3000", str(port)) + "\nsocket.close();\n")
     said = subprocess.run(["node", "client.mjs"], cwd=folder, capture_output=True, text=True, timeout=30, check=False)
     assert (said.stdout, said.stderr) == ("told the others\n", "")
 
@@ -56,7 +49,7 @@ def served(command: list[str], port: int, folder: Path) -> Iterator[Program]:
 
 
 def test_the_two_commands_are_make_run_and_make_test() -> None:
-    assert COMMANDS[:2] == ["make run", "make test"]
+    assert README.commands[:2] == ["make run", "make test"]
     # It is `make test` that runs this, so here it is only read: that it would lint, check types, and test.
     planned = subprocess.run(["make", "-n", "test"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "tools/test.sh" in planned
@@ -122,22 +115,22 @@ HOW: dict[str, Callable[[Path, list[str]], None]] = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS[2:])
+@pytest.mark.parametrize("command", README.commands[2:])
 def test_each_other_command_does_what_it_says(command: str, folder: Path) -> None:
     words = shlex.split(command)
     HOW[" ".join(words[:2])](folder, words)
 
 
 def test_the_first_program_has_ten_lines_of_code() -> None:
-    lines = [line for line in program("python").splitlines() if line.strip() and not line.startswith("#")]
+    lines = [line for line in README.program("python").splitlines() if line.strip() and not line.startswith("#")]
     assert len(lines) == 9
 
 
 def test_what_the_readme_links_to_is_there() -> None:
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
-    assert links
-    for link in links:
-        assert (ROOT / link).exists(), link
+    assert README.links
+    for document in (README, *map(Document, (ROOT / "docs").glob("*.md"))):
+        for link in document.links:
+            assert (document.file.parent / link).exists(), (document.file, link)
 
 
 def test_what_the_architecture_names_is_there() -> None:

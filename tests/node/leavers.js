@@ -1,5 +1,5 @@
-// node leavers.js URL: three clients that stay over each transport. Prints one JSON line when all are connected, then
-// one for each that loses its connection: its transport and the reason it was told.
+// node leavers.js URL: three clients that stay over each transport. Prints one JSON line when all are connected and
+// their polls wait, then one for each that loses its connection: its transport and the reason it was told.
 "use strict";
 
 const { io } = require("socket.io-client");
@@ -8,7 +8,7 @@ const [, , url] = process.argv;
 let connected = 0;
 for (const transport of ["polling", "polling", "polling", "websocket", "websocket", "websocket"]) {
   const socket = io(url, { transports: [transport], forceNew: true, reconnection: false, rejectUnauthorized: false });
-  socket.on("connect", () => { if (++connected === 6) console.log(JSON.stringify("connected")); });
+  socket.on("connect", () => { if (++connected === 6) setTimeout(() => console.log(JSON.stringify("connected")), 200); });
   socket.on("connect_error", (error) => console.log(JSON.stringify({ transport, error: String(error) })));
   socket.on("disconnect", (reason) => console.log(JSON.stringify({ transport, reason })));
 }

@@ -9,7 +9,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from tests.support.programs import Program, flocket, free_port, running
+from tests.support.programs import ROOT, Program, flocket, free_port, running
 
 __all__ = ["FAST", "HOSTS", "PORTABLE", "hosted"]
 

@@ -528,3 +528,21 @@ def test_reserved_names_are_not_for_nodes_either() -> None:
                     await io.server_side_emit_with_ack(name)
 
     run(scene)
+
+
+def test_a_class_may_be_that_of_the_main_namespace() -> None:
+    io = Server()
+    io.on("before", lambda socket: "before")
+    chat = io.of("/", Chat)
+    assert io.of("/") is chat
+    io.on("after", lambda socket: "after")
+
+    async def scene() -> None:
+        async with connect(io) as client:
+            assert await client.emit_with_ack("chat message", "hi") == 1
+            assert [await client.emit_with_ack(event) for event in ("before", "after")] == ["before", "after"]
+            assert list(chat.sockets) == list(io.sockets) == [client.id]
+
+    run(scene)
+    with pytest.raises(ConfigError, match="exists already"):
+        io.of("/", LoudChat)

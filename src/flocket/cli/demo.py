@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 
 from flocket.cli.serve import add_options, given
 
@@ -21,23 +20,25 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     from flocket.demo.app import io
     from flocket.demo.page import page
+    from flocket.serving.lifecycle import run_app
 
     io._cluster = options.cluster  # the chat is made when it is imported; a program of yours says Server(cluster=)
     if options.adapter:
         io.adapter(options.adapter)
-    if "FLOCKET_WORKER" not in os.environ:  # the process that was started, not the workers that it starts
-        print(introduction(options), flush=True)
-    io.run(options.host, options.port, app=page, **given(options))
+    run_app(
+        io.asgi(page),
+        options.host,
+        options.port,
+        on_listening=lambda urls: print(introduction(urls[0], options), flush=True),
+        **given(options),
+    )
     return 0
 
 
-def introduction(options: argparse.Namespace) -> str:
+def introduction(root: str, options: argparse.Namespace) -> str:
     """What is served where."""
     from flocket.serving.client_files import CDN, ClientFiles
 
-    scheme = "https" if options.ssl_certfile else "http"
-    host = f"[{options.host}]" if ":" in options.host else options.host
-    root = f"{scheme}://{host}:{options.port}"
     folder = ClientFiles(True).folder
     served = f"{options.workers} workers" if options.workers > 1 else "one process"
     if options.adapter or options.cluster:

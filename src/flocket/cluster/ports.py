@@ -121,6 +121,8 @@ def url_of(sock: socket.socket, *, secure: bool = False) -> str:
 
 
 def _addresses(host: str, port: int) -> list[tuple[socket.AddressFamily, _Address]]:
+    if not 0 <= port < 65_536:  # the system would take what is left of it
+        raise ConfigError(f"port={port!r}: a number from 1 to 65535, or 0 for a free one")
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError) as error:

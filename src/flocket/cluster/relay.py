@@ -140,7 +140,7 @@ class Relay:
             http_version=head.http_version,
             trusted_proxies=engine.options.trusted_proxies,
         )
-        remote = Remote(self.mesh, peer, number, engine, request, self._remote_ended)
+        remote = Remote(self.mesh, peer, number, engine, request, head.body, self._remote_ended)
         self._theirs[peer, number] = remote
         try:
             if head.upgrade:
@@ -153,6 +153,8 @@ class Relay:
 
     def _engine_of(self, head: Head) -> Engine | None:
         """Where its session is; else, for the refusal, any that is meant."""
+        if len(self._engines) == 1:
+            return self._engines[0]
         sid = parse_query(head.query).get("sid", "")
         meant = [engine for engine in self._engines if engine.options.path == head.engine] or self._engines
         return next((engine for engine in meant if sid in engine.sessions), meant[0] if meant else None)

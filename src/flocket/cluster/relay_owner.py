@@ -60,6 +60,7 @@ class Remote:
         number: int,
         engine: Engine,
         request: Request,
+        body: bytes | None,
         ended: Callable[[Neighbour, int], object],
     ) -> None:
         self.request = request
@@ -72,7 +73,7 @@ class Remote:
         self._engine = engine
         self._ended = ended
         self._over = False
-        self._body: bytes | None = None  # once it came
+        self._body = body  # once it came
         self._too_large = False
         self._wanted: tuple[int, Callable[[bytes | None], None]] | None = None
         self._accepted = False

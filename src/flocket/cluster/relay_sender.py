@@ -61,30 +61,35 @@ class Forwarded:
         self._upgrade = upgrade
         self._transport: Transport | None = None
         self._unacknowledged = 0
+        self._body: bytes | None = None  # if it was here before the owner was told
+        self._too_large = False
         self._sent = 0.0  # when the owner was told
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
         """Tell the owner."""
         request = self._asked.request
+        if request.method == "POST" and not self._upgrade:
+            # Without being asked: mostly it is here already, and goes along.
+            self._asked.read(self._engine.options.max_payload, self._on_body)
         head = Head(
             self._upgrade,
             request.method,
             request.path,
             request.query_string,
-            list(request.raw_headers),
+            request.raw_headers,
             request.peer,
             request.peer_port,
             request.secure,
             request.http_version,
             self._engine.options.path,
+            self._body,
         )
         self._sent = time.monotonic()
         if not self._say(REQUEST, encode(head)):
             self._unavailable()
-        elif request.method == "POST" and not self._upgrade:
-            # Without being asked: mostly it is here already, and leaves in the same write.
-            self._asked.read(self._engine.options.max_payload, self._on_body)
+        elif self._too_large:
+            self._say(BODY, TOO_LARGE)
 
     def wait(self) -> None:
         """The owner hangs. It may come back."""
@@ -118,7 +123,10 @@ class Forwarded:
         self._say(GONE, b"transport close")
 
     def _on_body(self, body: bytes | None) -> None:
-        self._say(BODY, TOO_LARGE if body is None else b"\0" + body)
+        if not self._sent:
+            self._body, self._too_large = body, body is None
+        else:
+            self._say(BODY, TOO_LARGE if body is None else b"\0" + body)
 
     def receive(self, frame: str | bytes) -> None:
         kind, data = (TEXT, frame.encode()) if isinstance(frame, str) else (BINARY, frame)

@@ -52,12 +52,13 @@ class Head(msgspec.Struct, array_like=True):
     method: str
     path: str
     query: str
-    headers: list[tuple[bytes, bytes]]
+    headers: tuple[tuple[bytes, bytes], ...]
     peer: str
     peer_port: int
     secure: bool
     http_version: str
     engine: str  # the path of the engine that it was meant for
+    body: bytes | None  # None: it has none, or follows
 
 
 class Answer(msgspec.Struct, array_like=True):

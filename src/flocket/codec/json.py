@@ -121,24 +121,24 @@ def loads(text: str | bytes | memoryview, depth: int = 128) -> Any:
     As JSON.parse, but for numbers beyond a double's range, which are refused rather than made infinite.
     Integers beyond 64 bits come as floats, as they do in JavaScript.
     """
-    if isinstance(text, memoryview):
-        text = bytes(text)
     if len(text) > 2 * depth and _too_deep(text, depth):  # each level takes two characters at least
         raise DecodeError("JSON nested too deep")
     try:
-        return orjson.loads(text)
+        return _loads(text)
     except ValueError as error:
         return _loads_slowly(text, error)
 
 
+_loads = orjson.loads
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def _loads_slowly(text: str | bytes, error: ValueError) -> Any:
+def _loads_slowly(text: str | bytes | memoryview, error: ValueError) -> Any:
     # JavaScript sends a lone surrogate as an escape, which only the standard library takes. All else that
     # orjson refuses is wrong: nobody gets a second parse of rubbish.
     try:
-        string = text if isinstance(text, str) else text.decode()
+        string = text if isinstance(text, str) else str(text, "utf-8")
         if not _SURROGATE.search(string):
             raise DecodeError("invalid JSON") from error
         return json.loads(string, parse_constant=_refuse, parse_float=_finite, parse_int=_integer)
@@ -172,14 +172,14 @@ _PARENTHESES = bytes.maketrans(b"[{]}", b"(())")
 _OTHERS = bytes(set(range(256)) - set(b'[{]}"'))
 
 
-def _too_deep(text: str | bytes, depth: int) -> bool:
+def _too_deep(text: str | bytes | memoryview, depth: int) -> bool:
     # All in C: 100 rows take 10 us, where a loop over their brackets takes 100; a megabyte, milliseconds.
     if isinstance(text, str):
         if len(text) < 2_000 and text.count("[") + text.count("{") <= depth:
             return False  # sooner than the table of `translate` is set up
         data = text.encode("utf-8", "replace")
     else:
-        data = text
+        data = bytes(text)
     marks = data.translate(_PARENTHESES, _OTHERS)
     if marks.count(b"(") <= depth:
         return False

@@ -65,7 +65,7 @@ class Engine:
         self.cors = Cors(options.cors_origins, options.cors_credentials)
         self._on_session = on_session
         self._make_sid = make_sid
-        self._dirty: list[Session] = []
+        self.dirty: list[Session] = []
         self._listeners: dict[str, list[Callable[..., object]]] = {}
 
     # -- events of the engine itself ------------------------------------------------------------------------
@@ -272,15 +272,13 @@ class Engine:
 
     # -- sessions -------------------------------------------------------------------------------------------
 
-    def flush_later(self, session: Session) -> None:
-        """Flush this session at the end of the turn, with all others that sent something."""
-        if not self._dirty:
-            self.call_soon(self._flush)
-        self._dirty.append(session)
+    def flush_soon(self) -> None:
+        """Flush at the end of the turn all sessions that sent something: `dirty`, of which the first asks for this."""
+        self.call_soon(self._flush)
 
     def _flush(self) -> None:
-        dirty = self._dirty
-        self._dirty = []
+        dirty = self.dirty
+        self.dirty = []
         for session in dirty:
             try:
                 session.flush()
@@ -295,7 +293,7 @@ class Engine:
     def reopen(self) -> None:
         """Begin anew after `close`, in another life of the runtime."""
         self.deadlines.clear()
-        self._dirty = []
+        self.dirty = []
         self.draining = False
 
     def close(self, reason: str = "server shutting down") -> None:

@@ -113,13 +113,16 @@ class Session:
         """Send one finished packet. What is sent within one turn of the loop leaves as one write."""
         if self._state != OPEN:
             return
-        out = self._out
+        engine, out = self._engine, self._out
         if not out:
-            self._engine.flush_later(self)
+            if not engine.dirty:
+                engine.flush_soon()
+            engine.dirty.append(self)
         out.append(frame)
-        self._buffered += len(frame.wire)
-        if self._buffered > self._engine.send_bytes or len(out) > self._engine.send_packets:
-            self._over_bound(len(frame.wire))
+        size = len(frame.wire)
+        self._buffered += size
+        if self._buffered > engine.send_bytes or len(out) > engine.send_packets:
+            self._over_bound(size)
 
     def send_message(self, data: str | bytes | bytearray | memoryview, *, compress: bool = True) -> None:
         """Send one Engine.IO message: text as str, binary as bytes."""
@@ -250,11 +253,11 @@ class Session:
 
     def flush(self) -> None:
         """Write what was sent within this turn; called once a turn by the engine."""
-        if self._out and self.transport.writable and self._state != CLOSED:
-            out = self._out
+        out, transport = self._out, self.transport
+        if out and transport.writable and self._state != CLOSED:
             self._out = []
             self._buffered = 0
-            self.transport.send(out)
+            transport.send(out)
             if self._drained is not None:
                 self._flush_out()
 

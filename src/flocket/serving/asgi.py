@@ -242,13 +242,17 @@ class _WebSocket:
         reader = asyncio.ensure_future(self._read(receive))
         try:
             await asyncio.wait((reader, writer), return_when=asyncio.FIRST_COMPLETED)
+            lost = reader.done()
         finally:
             for task in (reader, writer):
                 task.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
-            self._closing = self._closing or (1006, "")
+            code, reason = self._closing = self._closing or (1006, "")
             self.writable = False
             self.receiver.on_lost("transport close")
+        if not lost and code != 1006:
+            # Behind the reader's end: granian sends no close frame while somebody still receives.
+            await send({"type": "websocket.close", "code": code, "reason": reason})
 
     async def _read(self, receive: Receive) -> None:
         while True:
@@ -278,9 +282,6 @@ class _WebSocket:
                         await send({"type": "websocket.send", "text": frame.payload.decode()})
                     self._pending -= len(frame.payload)
             if self._closing is not None:
-                code, reason = self._closing
-                if code != 1006:
-                    await send({"type": "websocket.close", "code": code, "reason": reason})
                 return
             if not self.writable:
                 self.writable = True

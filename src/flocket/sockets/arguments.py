@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -66,6 +67,13 @@ class Signature:
         if most is not None and self._required > most:
             raise ConfigError(f"{_name(function)}: nothing is given for the argument {self._names[most]!r}")
         self._simple = not any(self._converters) and not callable(self._rest)
+
+    @property
+    def as_they_come(self) -> tuple[int, int]:
+        """The least and the most arguments that `fit` would return unchanged; (1, 0) if it has to see them all."""
+        if not self._simple:
+            return 1, 0
+        return self._required, sys.maxsize if self._rest else len(self._names)
 
     def fit(self, args: Sequence[Any]) -> Sequence[Any]:
         """The arguments as the handler gets them: surplus dropped, each checked. Raises ArgumentError."""

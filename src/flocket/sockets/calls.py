@@ -52,12 +52,13 @@ def call_all(
     """
     value: Any = None
     turns = socket._turns
-    for index, handler in enumerate(handlers):
+    for handler in handlers:
         if handler.kind != PLAIN or turns.beginning:
-            turns.start(_call_rest(socket, event, handlers[index:], args, answer, value))
+            rest = handlers[handlers.index(handler) :]
+            turns.start(_call_rest(socket, event, rest, args, answer, value))
             return
         try:
-            fitted = handler.fit(args)
+            fitted = args if handler.least <= len(args) <= handler.most else handler.fit(args)
             result = handler.function(socket, *fitted) if handler.given else handler.function(*fitted)
         except Exception as error:
             failed(socket, event, error, answer)
@@ -65,7 +66,8 @@ def call_all(
         if result is not None:
             if result.__class__ is CoroutineType:
                 handler.kind = COROUTINE  # a decorator hid it; from now on we know
-                turns.start(_call_rest(socket, event, handlers[index + 1 :], args, answer, value, result))
+                rest = handlers[handlers.index(handler) + 1 :]
+                turns.start(_call_rest(socket, event, rest, args, answer, value, result))
                 return
             if value is None:
                 value = result

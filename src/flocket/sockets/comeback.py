@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from flocket.errors import AdapterError
 from flocket.sockets.recovery import UNRECOVERABLE, Restored, Saved
 
 if TYPE_CHECKING:
@@ -34,13 +35,22 @@ class Comebacks:
         if not _is_word(pid) or not (offset is None or _is_word(offset)):
             return None
         self.displace(pid)
-        restored = await self._nsp.adapter.restore_session(pid, offset)
+        try:
+            restored = await self._nsp.adapter.restore_session(pid, offset)
+        except AdapterError as error:
+            log.warning("%s: a client is not recovered: %s", self._nsp.name, error)
+            return None
         if restored is None:
             return None
         saved = restored.saved
         if not _same_user(socket.data, saved.data, self._nsp.server._make_data()):
             log.info("%s: %s is not recovered: its middlewares found other data", self._nsp.name, saved.sid)
             return None
+        adapter, joined = self._nsp.adapter, self._nsp.adapter.sids.get(socket.id)
+        if joined is not None:  # by its middlewares, under the id that it would have had
+            rooms = tuple(joined)
+            adapter.remove_all(socket.id)
+            adapter.add_all(saved.sid, rooms)
         socket.id, socket.pid, socket.data, socket.recovered = saved.sid, saved.pid, saved.data, True
         socket._log_since, socket._log_position, socket._log_known = saved.since, saved.last, saved.known
         return restored

@@ -38,7 +38,7 @@ def is_coroutine_function(function: Function) -> bool:
 class EventHandler:
     """One function with what we know about it: how to call it and which arguments it takes."""
 
-    __slots__ = ("fit", "function", "given", "kind")
+    __slots__ = ("fit", "function", "given", "kind", "least", "most")
 
     def __init__(
         self, function: Function, *, given: int, thread: bool = False, most: int | None = None
@@ -52,7 +52,9 @@ class EventHandler:
         self.function = function
         self.kind = COROUTINE if coroutine else THREAD if thread else PLAIN
         self.given = given
-        self.fit = Signature(function, given, most).fit  # arguments as the handler gets them; raises ArgumentError
+        signature = Signature(function, given, most)
+        self.fit = signature.fit  # arguments as the handler gets them; raises ArgumentError
+        self.least, self.most = signature.as_they_come  # how many need no fitting
 
 
 class Events:

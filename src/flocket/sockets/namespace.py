@@ -230,7 +230,7 @@ class Namespace(Sends, Receives, Generic[T]):
             server._runtime.post(lambda: self.adapter.broadcast(packet, target))
         else:
             self.adapter.broadcast(packet, target)
-        return Emission(lambda: self.adapter.drained(target))
+        return Emission(lambda: server._settled(lambda: self.adapter.drained(target)))
 
     async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
         self.server._only_here("emit_with_ack")
@@ -271,7 +271,7 @@ class Namespace(Sends, Receives, Generic[T]):
             self.server._runtime.post(change)
         else:
             change()
-        return Emission(self.adapter.settled)
+        return Emission(lambda: self.server._settled(self.adapter.settled))
 
     # -- node to node -----------------------------------------------------------------------------------------
 

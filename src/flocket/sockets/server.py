@@ -10,7 +10,8 @@ import inspect
 import logging
 import os
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import get_ident
 from typing import Any, Generic, TypeVar, overload
@@ -104,11 +105,21 @@ class Server(Sends, Receives, Generic[T]):
         if nsp is None:
             parent = self._parent_by_pattern(name)
             nsp = parent.child(name) if parent is not None else self._make(name, cls or Namespace)
+        elif nsp is self._root and cls is not None and type(nsp) is Namespace and not self._running:
+            nsp = self._take_root(cls)
         elif cls is not None and not isinstance(nsp, cls):
             raise ConfigError(
                 f"{name} exists already, and is no {cls.__name__}: name the class where it is made first"
             )
         return nsp
+
+    def _take_root(self, cls: type[Namespace[T]]) -> Namespace[T]:
+        """Make "/", which was there before the user could name its class, one of that class; its handlers stay."""
+        root = cls(self, "/", self._root._events)
+        root._register_marked()
+        root.adapter._listeners.update(self._root.adapter._listeners)
+        self._root = self._namespaces["/"] = root
+        return root
 
     def _make(self, name: str, cls: type[Namespace[T]]) -> Namespace[T]:
         nsp = cls(self, name)
@@ -334,6 +345,32 @@ class Server(Sends, Receives, Generic[T]):
         if not task.cancelled() and task.exception() is not None:
             self.counters.handler_errors += 1
             log.error("a handler's task failed", exc_info=task.exception())
+
+    async def _settled(self, wait: Callable[[], Awaitable[None]]) -> None:
+        """What an Emission awaits, wherever it is awaited: from another thread's loop, by way of ours."""
+        thread = self._runtime.thread
+        if get_ident() == thread:
+            await wait()
+            return
+        await asyncio.sleep(0)
+        if not thread:
+            return  # the end has come meanwhile: nothing is waited for any more
+        loop = asyncio.get_running_loop()
+        done = loop.create_future()
+
+        def finish() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        async def here() -> None:
+            try:
+                await wait()
+            finally:
+                with suppress(RuntimeError):  # the other loop has closed: nobody waits
+                    loop.call_soon_threadsafe(finish)
+
+        self._runtime.post(lambda: self._run_handler(here()))
+        await done
 
     async def _await_if_needed(self, value: Any) -> Any:
         return await value if inspect.isawaitable(value) else value

@@ -1,4 +1,4 @@
-"""One client in one namespace: emit, join, leave, data, disconnect; its own listeners.
+"""One client in one namespace: emit, join, leave, data, disconnect; what comes from it.
 
 Knows its session and namespace; does not know how others are reached (the adapter does).
 """
@@ -8,21 +8,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence, Sized
-from dataclasses import replace
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic
 
 from flocket.codec.socketio import Packet, PacketType
 from flocket.engine.request import Request
 from flocket.engine.session import Session
-from flocket.errors import AckTimeout, ConfigError, Disconnected
-from flocket.sockets.answers import Acks, as_value
+from flocket.errors import Disconnected
+from flocket.sockets.answers import Acks
+from flocket.sockets.asking import ask
 from flocket.sockets.calls import Turns, call_all, failed
 from flocket.sockets.emission import Emission
-from flocket.sockets.events import LIFE_EVENTS, EventHandler
 from flocket.sockets.generics import T
 from flocket.sockets.handshake import Handshake
-from flocket.sockets.listeners import Listeners
+from flocket.sockets.hears import Hears
+from flocket.sockets.one_client import OneClient
 from flocket.sockets.remote import SocketDetails
 from flocket.sockets.sends import RESERVED, BroadcastOperator, Sends, event_packet
 from flocket.sockets.target import Target
@@ -42,7 +42,7 @@ MARK = 65_536  # bytes waiting for a client from which on an awaited emission wa
 WAITING_EVENTS = 10_000  # events of one client that wait for their turn; more, and it is disconnected
 
 
-class Socket(Sends, Generic[T]):
+class Socket(Hears, Sends, Generic[T]):
     """One client in one namespace. `data` is yours; other nodes get a copy of it when they fetch.
 
     `to`, `except_` and `broadcast` mean others, never this client itself.
@@ -58,11 +58,9 @@ class Socket(Sends, Generic[T]):
         "_handshake",
         "_issued",
         "_last_rooms",
-        "_listeners",
         "_log_known",
         "_log_position",
         "_log_since",
-        "_outgoing",
         "_session",
         "_state",
         "_tasks",
@@ -90,8 +88,8 @@ class Socket(Sends, Generic[T]):
         self._acks: Acks | None = None
         self._emission: Emission | None = None
         self._turns = Turns(self, nsp.server._limits.handlers)
-        self._listeners: Listeners | None = None
-        self._outgoing: list[Callable[..., object]] | None = None
+        self._listeners = None
+        self._outgoing = None
         self._tasks: set[asyncio.Task[Any]] | None = None
         self._last_rooms: frozenset[str] | None = None
         self._farewell: Callable[[], None] | None = None  # what waits for the `connection` handler to return
@@ -102,6 +100,10 @@ class Socket(Sends, Generic[T]):
     @property
     def connected(self) -> bool:
         return self._state == CONNECTED
+
+    @property
+    def disconnected(self) -> bool:
+        return self._state == CLOSED
 
     @property
     def server(self) -> Server[T]:
@@ -158,7 +160,7 @@ class Socket(Sends, Generic[T]):
 
     def _make_emission(self) -> Emission:
         # One for all: it holds nothing of what was sent.
-        emission = self._emission = Emission(self._drained)
+        emission = self._emission = Emission(lambda: self.nsp.server._settled(self._drained))
         return emission
 
     @property
@@ -178,7 +180,7 @@ class Socket(Sends, Generic[T]):
 
         Raises AckTimeout when it comes too late, Disconnected at once when the client is gone.
         """
-        return await self._ask(event, args, Target())
+        return await ask(self, event, args, Target())
 
     def _send_event(self, packet: Packet, compress: bool, volatile: bool) -> Emission:
         server = self.nsp.server
@@ -204,40 +206,6 @@ class Socket(Sends, Generic[T]):
         for frame in encoded.for_protocol(session.protocol):
             session.send(frame)
         self.nsp._counters.events_out += 1
-
-    async def _ask(self, event: str, args: tuple[Any, ...], target: Target) -> Any:
-        nsp = self.nsp
-        packet = event_packet(nsp.name, event, args, nsp._next_ack_id())
-        assert packet.id is not None
-        nsp.server._only_here("emit_with_ack")
-        if self._state != CONNECTED:
-            raise Disconnected(f"socket {self.id} is not connected")
-        waiting: asyncio.Future[list[Any] | None] = asyncio.get_running_loop().create_future()
-
-        def on_answer(values: list[Any] | None) -> None:
-            if not waiting.done():
-                waiting.set_result(values)
-
-        def too_late() -> None:
-            if not waiting.done():
-                waiting.set_exception(AckTimeout(f"no acknowledgement of {event!r:.80} within {seconds:g} s"))
-
-        seconds = target.timeout if target.timeout is not None else nsp.server._ack_timeout
-        self._send_event(packet, target.compress, target.volatile)
-        acks = self._acks_made()
-        acks.expect(packet.id, on_answer)
-        deadline = nsp.server._deadlines.after(seconds, too_late)
-        try:
-            values = await waiting
-        except AckTimeout:
-            nsp._counters.acks_timed_out += 1
-            raise
-        finally:
-            nsp.server._deadlines.cancel(deadline)
-            acks.forget(packet.id)
-        if values is None:
-            raise Disconnected(f"socket {self.id} disconnected before it answered {event!r:.80}")
-        return as_value(values)
 
     def _acks_made(self) -> Acks:
         if self._acks is None:
@@ -274,7 +242,7 @@ class Socket(Sends, Generic[T]):
             server._runtime.post(change)
         else:
             change()
-        return Emission(self.nsp.adapter.settled)
+        return Emission(lambda: server._settled(self.nsp.adapter.settled))
 
     def _joins(self, rooms: tuple[str, ...]) -> None:
         if self._state in (CONNECTING, CONNECTED):
@@ -384,70 +352,6 @@ class Socket(Sends, Generic[T]):
         if self._acks is not None and packet.id is not None:
             self._acks.answer(packet.id, packet.data)
 
-    # -- listeners of this client alone ---------------------------------------------------------------------
-
-    def on(self, event: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Hear this client's event: `function(*args)`."""
-        self._own().add(event, EventHandler(function, given=0))
-        return function
-
-    def once(self, event: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Hear its next one only."""
-        self._own().add(event, EventHandler(function, given=0), once=True)
-        return function
-
-    def off(self, event: str, function: Callable[..., Any] | None = None) -> None:
-        """Stop hearing; without `function`, all listeners of that event."""
-        if self._listeners is not None:
-            self._listeners.remove(event, function)
-
-    def on_any(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """See each of its events first: `function(event, *args)`."""
-        self._own().any.append(function)
-        return function
-
-    def on_any_outgoing(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """See each event that is sent to it: `function(event, *args)`."""
-        if self._outgoing is None:
-            self._outgoing = []
-        self._outgoing.append(function)
-        return function
-
-    def use(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        """Guard its events: `function(event, args)`; raise to refuse one."""
-        self._own().guards.append(function)
-        return function
-
-    async def wait_for(self, event: str, timeout: float | None = None) -> tuple[Any, ...]:
-        """The arguments of its next such event. Raises TimeoutError, or Disconnected when it goes first."""
-        if event in LIFE_EVENTS:
-            raise ConfigError(f'"{event}" is a reserved event name')
-        if self._state != CONNECTED:
-            raise Disconnected(f"socket {self.id} is not connected")
-        heard: asyncio.Future[tuple[Any, ...]] = asyncio.get_running_loop().create_future()
-
-        def listener(*args: Any) -> None:
-            if not heard.done():
-                heard.set_result(args)
-
-        self.once(event, listener)
-        self._own().waiting.add(heard)
-        try:
-            async with asyncio.timeout(timeout):
-                return await heard
-        finally:
-            self.off(event, listener)
-            self._own().waiting.discard(heard)
-
-    def _own(self) -> Listeners:
-        if self._listeners is None:
-            self._listeners = Listeners()
-        return self._listeners
-
-    def _tell_outgoing(self, data: list[Any]) -> None:
-        for watcher in self._outgoing or ():
-            self.nsp.server._call_watcher(watcher, tuple(data))
-
     # -- tasks and end --------------------------------------------------------------------------------------
 
     def create_task(self, coroutine: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -493,39 +397,3 @@ class Socket(Sends, Generic[T]):
 
     def __repr__(self) -> str:
         return f"<Socket {self.id} of {self.nsp.name}>"
-
-
-class OneClient:
-    """One client with flags: what `socket.volatile`, `.compress` and `.timeout` give."""
-
-    __slots__ = ("_socket", "_target")
-
-    def __init__(self, socket: Socket[Any], target: Target) -> None:
-        self._socket = socket
-        self._target = target
-
-    @property
-    def volatile(self) -> OneClient:
-        return OneClient(self._socket, replace(self._target, volatile=True))
-
-    @property
-    def broadcast(self) -> BroadcastOperator:
-        return BroadcastOperator(self._socket.nsp, self._target.excluding(self._socket.id))
-
-    def compress(self, compress: bool) -> OneClient:
-        return OneClient(self._socket, replace(self._target, compress=compress))
-
-    def timeout(self, seconds: float) -> OneClient:
-        return OneClient(self._socket, self._target.within(seconds))
-
-    def to(self, *rooms: str) -> BroadcastOperator:
-        return self.broadcast.to(*rooms)
-
-    in_ = to
-
-    def emit(self, event: str, *args: Any) -> Emission:
-        packet = event_packet(self._socket.nsp.name, event, args)
-        return self._socket._send_event(packet, self._target.compress, self._target.volatile)
-
-    async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        return await self._socket._ask(event, args, self._target)

@@ -35,12 +35,14 @@ class Client:
     """One client in one namespace, made by `connect`.
 
     `id` is the socket's; `reason`, once it is disconnected, is what a JavaScript client is told: "io server
-    disconnect", "io client disconnect" or "transport close".
+    disconnect", "io client disconnect" or "transport close". Where recovery is on, `pid` and `offset` are what a
+    client that comes back says in its `auth`.
     """
 
     def __init__(self, io: Server[Any], namespace: str) -> None:
         self.id: str = ""
         self.pid: str | None = None
+        self.offset: str | None = None
         self.namespace = namespace
         self.reason: str | None = None
         self._parser = choose_parser(io._options.parser, UNLIMITED)
@@ -180,7 +182,7 @@ class Client:
     def _on_event(self, packet: Packet) -> None:
         name, *args = packet.data
         if self.pid is not None and packet.id is None and args and OFFSET.fullmatch(str(args[-1])):
-            args.pop()
+            self.offset = args.pop()
         handler = self._handlers.get(name)
         if handler is None:
             self._inbox.append((name, tuple(args)))

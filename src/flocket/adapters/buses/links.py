@@ -24,6 +24,9 @@ LOST = -1  # in a descriptor's place: this process had no number free when it ca
 _READ = 262_144  # a unix socket's default buffer is 212,992
 _READS_A_TURN = 4  # then others have their turn
 _FDS = 32
+_ROOM_FOR_FDS = socket.CMSG_SPACE(4 * _FDS)
+# As plain numbers: `&` of the enumerations costs more than the system call.
+_TRUNCATED, _DONT_WAIT = int(socket.MSG_CTRUNC), int(socket.MSG_DONTWAIT)
 _HEAD = struct.Struct("!IB")  # length of the payload, kind
 _CARRIES = 0x80  # set in the kind of a frame that has a descriptor: a read may return frames before it, too
 
@@ -66,7 +69,7 @@ class Outbound:
         while self._queue:
             batch, ancillary = self._batch()
             try:
-                sent = self._sock.sendmsg(batch, ancillary, socket.MSG_DONTWAIT)
+                sent = self._sock.sendmsg(batch, ancillary, _DONT_WAIT)
             except (BlockingIOError, InterruptedError):
                 self._blocked = True
                 self._loop.add_writer(self._sock, self._writable)
@@ -145,7 +148,7 @@ class Inbound:
 
     def read_all(self) -> None:
         """Take in all that has been written at the other end, without waiting for the loop to say so."""
-        while self._read():
+        while self._read() is not None:
             pass
 
     def close(self) -> None:
@@ -164,27 +167,27 @@ class Inbound:
             if not self._read():
                 return
 
-    def _read(self) -> bool:
-        """Read once; False if nothing was there, or if it is over."""
+    def _read(self) -> bool | None:
+        """Read once: whether more is likely; None if nothing was there, or if it is over."""
         if self._closed:
-            return False
+            return None
         try:
-            data, ancillary, flags, _ = self._sock.recvmsg(_READ, socket.CMSG_SPACE(4 * _FDS))
+            data, ancillary, flags, _ = self._sock.recvmsg(_READ, _ROOM_FOR_FDS)
         except (BlockingIOError, InterruptedError):
-            return False
+            return None
         except OSError:
             data, ancillary, flags = b"", [], 0
         for level, kind, raw in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 self._fds.extend(_descriptors(raw))
-        if flags & socket.MSG_CTRUNC:
+        if flags & _TRUNCATED:
             self._fds.append(LOST)
         if not data:
             self._end(garbage=False)
-            return False
+            return None
         self._buffer += data
         self._take_frames()
-        return not self._closed
+        return len(data) >= _READ // 2 or bool(ancillary)  # behind a descriptor a read stops
 
     def _take_frames(self) -> None:
         buffer, at = self._buffer, 0

@@ -1,0 +1,56 @@
+"""What cannot be served is said in one line, before anything is served, whatever the number of workers."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.support.programs import ROOT, flocket, free_port, running
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    ended = subprocess.run(flocket(*arguments), cwd=folder, capture_output=True, text=True, timeout=30, check=False,
+                           env={**os.environ, "PYTHONPATH": str(ROOT / "src")})
+    assert ended.returncode == 2
+    assert ended.stdout == "", "nothing is served, so nothing is announced"
+    assert re.fullmatch(r"flocket: .+\n", ended.stderr)
+    return ended.stderr
+
+
+WORKERS = pytest.mark.parametrize("workers", ["1", "2"])
+
+
+@WORKERS
+def test_a_port_that_is_taken(workers: str, tmp_path: Path) -> None:
+    port = free_port()
+    with running(flocket("demo", "--port", str(port)), port):
+        assert f"port {port} is in use" in refused(tmp_path, "demo", "--port", str(port), "--workers", workers)
+
+
+@WORKERS
+@pytest.mark.parametrize("port", ["-1", "65536", "99999"])
+def test_a_port_that_is_none(port: str, workers: str, tmp_path: Path) -> None:
+    assert f"port={port}" in refused(tmp_path, "demo", "--port", port, "--workers", workers)
+
+
+@WORKERS
+@pytest.mark.parametrize("host", ["nowhere.invalid", "192.0.2.1"])
+def test_an_address_that_is_not_ours(host: str, workers: str, tmp_path: Path) -> None:
+    assert host in refused(tmp_path, "demo", "--host", host, "--port", "0", "--workers", workers)
+
+
+@WORKERS
+def test_a_certificate_that_is_none(workers: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.pem").write_text("rubbish")
+    common = ["demo", "--port", "0", "--workers", workers]
+    assert "no such file" in refused(tmp_path, *common, "--ssl-certfile", "nothing.pem")
+    assert "no certificate" in refused(tmp_path, *common, "--ssl-certfile", "mine.pem")
+    assert "needs ssl_certfile" in refused(tmp_path, *common, "--ssl-keyfile", "mine.pem")
+
+
+@pytest.mark.parametrize("arguments", [["--workers", "0"], ["--drain", "-1"], ["--adapter", "http://x"]])
+def test_an_option_that_makes_no_sense(arguments: list[str], tmp_path: Path) -> None:
+    refused(tmp_path, "demo", "--port", "0", *arguments)
