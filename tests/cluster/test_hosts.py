@@ -52,7 +52,7 @@ def test_uvicorn_with_workers() -> None:
                 crowd.connect(6)
                 _, seconds = program.end()  # without waiting for the polls that wait
                 assert seconds < 6
-                assert len(crowd.state()["disconnects"]) == 12
+                crowd.hears_of_the_end(12)
                 assert "Traceback" not in program.printed()
 
 
