@@ -26,9 +26,10 @@ from flocket.options import EngineOptions, Limits, Recovery
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.client import Client
 from flocket.sockets.contracts import LoopRuntime, Parser
+from flocket.sockets.dynamic import ParentNamespace
 from flocket.sockets.events import Events
 from flocket.sockets.generics import T
-from flocket.sockets.namespace import Namespace, ParentNamespace
+from flocket.sockets.namespace import Namespace
 from flocket.sockets.parsers import choose_parser
 from flocket.sockets.receives import Receives
 from flocket.sockets.sends import BroadcastOperator, Sends
