@@ -43,7 +43,8 @@ class RedisAdapter(RedisFactory):
     """`io.adapter(RedisAdapter("redis://localhost:6379"))`, or `host` and `port`, or `client=`.
 
     `key`, `requests_timeout` (seconds), `publish_on_specific_response_channel` and `parser` are those of
-    Node's adapter, and must be the same on all nodes (but for the timeout).
+    Node's adapter, and must be the same on all nodes (but for the timeout). A Redis that is not there yet when the
+    server starts is tried again for `start_timeout` seconds.
     """
 
     dialect = "classic"
@@ -57,12 +58,13 @@ class RedisAdapter(RedisFactory):
         client: Any = None,
         key: str = "socket.io",
         requests_timeout: float = 5.0,
+        start_timeout: float = 0.0,
         publish_on_specific_response_channel: bool = False,
         parser: RedisParser | None = None,
     ) -> None:
         if parser is not None and not (hasattr(parser, "encode") and hasattr(parser, "decode")):
             raise ConfigError(f"parser={parser!r:.80}: an object with encode() and decode()")
-        super().__init__(url, host, port, client, requests_timeout)
+        super().__init__(url, host, port, client, requests_timeout, start_timeout)
         self.key = key
         self._specific = publish_on_specific_response_channel
         self._parser = parser

@@ -47,10 +47,11 @@ class ShardedRedisAdapter(RedisFactory):
         channel_prefix: str = "socket.io",
         subscription_mode: SubscriptionMode = "dynamic",
         requests_timeout: float = 5.0,
+        start_timeout: float = 0.0,
     ) -> None:
         if subscription_mode not in get_args(SubscriptionMode):
             raise ConfigError(f"subscription_mode={subscription_mode!r}: one of {get_args(SubscriptionMode)}")
-        super().__init__(url, host, port, client, requests_timeout)
+        super().__init__(url, host, port, client, requests_timeout, start_timeout)
         self.channel_prefix = channel_prefix
         self.subscription_mode: SubscriptionMode = subscription_mode
 

@@ -74,11 +74,12 @@ class RedisStreamsAdapter(RedisFactory):
         session_key_prefix: str = "sio:session:",
         only_plaintext: bool = False,
         requests_timeout: float = 5.0,
+        start_timeout: float = 0.0,
     ) -> None:
         for name, number in (("stream_count", stream_count), ("max_len", max_len), ("read_count", read_count)):
             if number < 1:
                 raise ConfigError(f"{name}={number!r}: a whole number above 0")
-        super().__init__(url, host, port, client, requests_timeout)
+        super().__init__(url, host, port, client, requests_timeout, start_timeout)
         self.name = stream_name
         self.stream_count = stream_count
         self.channel_prefix = channel_prefix
