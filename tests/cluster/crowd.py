@@ -51,6 +51,10 @@ class Crowd(NodeProcess):
         found: dict[str, Any] = self.do("state")
         return found
 
+    def settles_on(self, transports: list[str]) -> None:
+        """Every client's upgrade is over."""
+        wait_until(lambda: self.do("transports") == transports)
+
     def hears_of_the_end(self, clients: int) -> None:
         """So many lost their connection: a moment after the server's processes ended."""
         wait_until(lambda: len(self.state()["disconnects"]) == clients)
