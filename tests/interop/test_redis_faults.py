@@ -300,13 +300,15 @@ def test_a_redis_too_old_for_sharded_pub_sub_is_told_in_one_line(tmp_path: Path)
     ended = asyncio.Event()
 
     async def old_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            if line.strip().upper() == b"PING":
-                writer.write(b"+PONG\r\n")
-            if line.strip().upper() == b"INFO":
-                info = b"redis_version:6.2.7\r\ncluster_enabled:0\r\n"
-                writer.write(b"$%d\r\n%b\r\n" % (len(info), info))
-        writer.close()
+        try:
+            while line := await reader.readline():
+                if line.strip().upper() == b"PING":
+                    writer.write(b"+PONG\r\n")
+                if line.strip().upper() == b"INFO":
+                    info = b"redis_version:6.2.7\r\ncluster_enabled:0\r\n"
+                    writer.write(b"$%d\r\n%b\r\n" % (len(info), info))
+        finally:
+            writer.close()
         await writer.wait_closed()
         ended.set()
 
