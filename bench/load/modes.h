@@ -6,6 +6,7 @@ void mode_echo(void);      /* each client emits "echo", opt.inflight at a time, 
 void mode_ack(void);       /* the same with an acknowledgement instead of an event */
 void mode_connect(void);   /* opt.clients at a time: handshake, namespace, close, again */
 void mode_polling(void);   /* echo over HTTP long-polling, one event in flight for each client */
+void mode_visit(void);     /* opt.clients at a time, over long-polling: handshake, namespace, close, again */
 void mode_idle(void);      /* connects, if opt.big sends one large event each, and holds */
 void mode_pings(void);     /* one client sends opt.bytes of pings and reads nothing, and holds */
 #endif

@@ -113,13 +113,14 @@ def engine_options(
     cookie: Cookie | bool | str | None,
     trusted_proxies: Sequence[str],
     limits: Limits | None,
+    allow_request: AllowRequest | None = None,
+    cors_origins: CorsOrigins = None,
     **others: Any,
 ) -> EngineOptions:
     """The options as a user gives them, checked and in the form that the engine uses. Raises ConfigError."""
-    if not path.startswith("/") or path.strip("/") == "":
+    if not isinstance(path, str) or not path.startswith("/") or path.strip("/") == "":
         raise ConfigError(f"path={path!r}: begins with a slash and names something, as /socket.io")
-    unknown = [name for name in transports if name not in ("polling", "websocket")]
-    if isinstance(transports, str) or unknown or not transports:
+    if isinstance(transports, str) or not transports or not {"polling", "websocket"}.issuperset(transports):
         raise ConfigError(f'transports={transports!r}: a list of "polling" and "websocket"')
     if isinstance(trusted_proxies, str):
         raise ConfigError(f"trusted_proxies={trusted_proxies!r}: a list of addresses")
@@ -129,6 +130,10 @@ def engine_options(
             raise ConfigError(
                 f"{name}={value!r}: a number above 0 ({'bytes' if name == 'max_payload' else 'seconds'})"
             )
+    if allow_request is not None and not callable(allow_request):
+        raise ConfigError(f"allow_request={allow_request!r:.80}: a function of the request")
+    if limits is not None and not isinstance(limits, Limits):
+        raise ConfigError(f"limits={limits!r:.80}: Limits(...)")
     if isinstance(cookie, str):
         cookie = Cookie(name=cookie)
     elif isinstance(cookie, bool):
@@ -139,5 +144,22 @@ def engine_options(
         cookie=cookie,
         trusted_proxies=tuple(trusted_proxies),
         limits=limits or Limits(),
+        allow_request=allow_request,
+        cors_origins=_origins(cors_origins),
         **others,
     )
+
+
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+|null", re.IGNORECASE)  # scheme, host, port: no path (RFC 6454, 6.2)
+
+
+def _origins(origins: CorsOrigins) -> CorsOrigins:
+    if origins is None or isinstance(origins, re.Pattern) or callable(origins):
+        return origins
+    if not isinstance(origins, str | Sequence):
+        raise ConfigError(f'cors_origins={origins!r:.80}: "*", an origin, a list of them, a pattern or a callable')
+    names = [origins] if isinstance(origins, str) else list(origins)
+    for name in names:
+        if not isinstance(name, str) or (name != "*" and not ORIGIN.fullmatch(name)):
+            raise ConfigError(f"cors_origins: {name!r:.80} is no origin, as https://example.com:8000, without a path")
+    return "*" if "*" in names else origins

@@ -43,13 +43,21 @@ class Crowd(NodeProcess):
 
     def check(self, size: int, shouts: int = 5) -> None:
         """Each client hears each other's events once and in order, and the server counts them all."""
-        assert self.do("echo", times=2) == 0
-        assert self.do("shout", times=shouts) == 0
+        assert self.do("echo", times=2) == 0, self.state()
+        assert self.do("shout", times=shouts) == 0, self.state()
         assert self.do("count") == [size, size]
 
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = self.do("state")
         return found
+
+    def settles_on(self, transports: list[str]) -> None:
+        """Every client's upgrade is over."""
+        wait_until(lambda: self.do("transports") == transports)
+
+    def hears_of_the_end(self, clients: int) -> None:
+        """So many lost their connection: a moment after the server's processes ended."""
+        wait_until(lambda: len(self.state()["disconnects"]) == clients)
 
     def undisturbed(self) -> None:
         state = self.state()

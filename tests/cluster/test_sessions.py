@@ -19,7 +19,11 @@ def test_every_transport_works_on_every_worker(sticky: str) -> None:
         crowd.connect(16, "websocket")
         crowd.connect(16)
         crowd.check(48)
-        assert set(crowd.where()) == ({crowd.where()[0]} if sticky == "address" else {0, 1, 2, 3})
+        where = set(crowd.where())
+        if sticky == "session":
+            assert where == {0, 1, 2, 3}
+        else:  # all have one address; and without stickiness the kernel gives them to whom it likes
+            assert (len(where) == 1) == (sticky == "address")
         assert crowd.do("transports") == ["polling"] * 16 + ["websocket"] * 32
         crowd.undisturbed()
 

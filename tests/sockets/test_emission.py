@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from tests.support.polling import until
 from tests.support.typed import Raw, settle
 
 from flocket import Server
@@ -95,5 +96,42 @@ def test_an_emission_to_many_costs_one_turn_not_one_each() -> None:
             await asyncio.sleep(0)
             await io.emit("x")
             assert turns < 5
+
+    asyncio.run(scene())
+
+
+def test_it_may_be_awaited_in_another_threads_loop_and_waits_there_too() -> None:
+    async def scene() -> None:
+        async with Server() as io:
+            slow = await Raw.connected(io)
+            (socket,) = io.sockets.values()
+            turns: list[str] = []
+
+            async def elsewhere() -> None:
+                for emission in many(io):
+                    await emission
+                turns.append("free")
+                await socket.emit("y")
+                turns.append("drained")
+                await io.emit("z")
+
+            slow.transport.stall()
+            thread = asyncio.create_task(asyncio.to_thread(asyncio.run, elsewhere()))
+            await until(lambda: slow.transport.unread and socket.conn._out)
+            assert turns == []
+            slow.transport.drain()
+            await thread
+            assert turns == ["free", "drained"]
+
+    asyncio.run(scene())
+
+
+def test_an_emission_of_a_server_that_closed_meanwhile_is_waited_for_no_longer() -> None:
+    async def scene() -> None:
+        async with Server() as io:
+            await Raw.connected(io)
+            emissions = many(io)
+        for emission in emissions:
+            await emission
 
     asyncio.run(scene())

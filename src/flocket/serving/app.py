@@ -115,15 +115,17 @@ class EngineApp:
             raise
 
     async def _release(self) -> None:
-        await self._stop()
-        if self._siblings is not None:
-            await self._siblings.aclose()
-            self._siblings = None
-        if self._overheard is not None:
-            self._overheard.restore()
-            self._overheard = None
-        await asyncio.sleep(0)  # what was written last leaves in this turn
-        self._runtime.release()
+        try:
+            await self._stop()
+        finally:
+            if self._siblings is not None:
+                await self._siblings.aclose()
+                self._siblings = None
+            if self._overheard is not None:
+                self._overheard.restore()
+                self._overheard = None
+            await asyncio.sleep(0)  # what was written last leaves in this turn
+            self._runtime.release()
 
     def _on_signal(self) -> None:
         """A host that is not ours was asked to end: it may wait for what only we can end."""

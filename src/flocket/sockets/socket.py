@@ -160,7 +160,7 @@ class Socket(Hears, Sends, Generic[T]):
 
     def _make_emission(self) -> Emission:
         # One for all: it holds nothing of what was sent.
-        emission = self._emission = Emission(self._drained)
+        emission = self._emission = Emission(lambda: self.nsp.server._settled(self._drained))
         return emission
 
     @property
@@ -242,7 +242,7 @@ class Socket(Hears, Sends, Generic[T]):
             server._runtime.post(change)
         else:
             change()
-        return Emission(self.nsp.adapter.settled)
+        return Emission(lambda: server._settled(self.nsp.adapter.settled))
 
     def _joins(self, rooms: tuple[str, ...]) -> None:
         if self._state in (CONNECTING, CONNECTED):
@@ -388,6 +388,7 @@ class Socket(Hears, Sends, Generic[T]):
     def _abandon(self) -> None:
         """Let go of all that was waiting for this client."""
         self._turns.drop_waiting()
+        self._emission = None  # which knows this socket
         if self._acks is not None:
             self._acks.abandon()
         if self._listeners is not None:
