@@ -60,6 +60,7 @@ class Namespace(Sends, Receives, Generic[T]):
         self._ack_head = b"43" if name == "/" else f"43{name},".encode()
         self._ack_ids = 0
         self._entering = 0  # clients whose middlewares run
+        self._kept = False  # though it is empty
         self.adapter: Adapter = server._make_adapter(self)
         self._comebacks = None if server._recovery is None else Comebacks(self)
         self._parent: ParentNamespace[T] | None = None
@@ -215,8 +216,18 @@ class Namespace(Sends, Receives, Generic[T]):
                 failed(socket, event, error, None)
 
     def _give_up_if_empty(self) -> None:
-        if self._parent is not None and not self.sockets and not self._entering:
+        if self._parent is None or self.sockets or self._entering:
+            return
+        kept = self.adapter.log
+        if kept is None or not kept.awaits:
             self._parent._child_emptied(self)
+        elif not self._kept:
+            self._kept = True  # for those who are away and may be back
+            self.server._deadlines.after(kept.window + 1.0, self._no_longer_kept)  # behind the end of it
+
+    def _no_longer_kept(self) -> None:
+        self._kept = False
+        self._give_up_if_empty()
 
     # -- emissions: what a BroadcastOperator asks of its sphere ----------------------------------------------
 
