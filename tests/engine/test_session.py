@@ -309,6 +309,32 @@ def test_far_above_the_bound_it_is_closed_at_once_and_its_memory_freed() -> None
     assert ears.closed == [("slow consumer", "")]
 
 
+def test_one_that_takes_nothing_turn_after_turn_is_closed_at_the_bound() -> None:
+    world = bounded()
+    transport, ears = world.socket()
+    transport.stall()
+    sent = 0
+    while not ears.closed:
+        ears.session.send(text("x" * 100))
+        world.clock.turn()
+        sent += 1
+    assert 900 <= sent * 100 <= 1000
+    assert ears.closed == [("slow consumer", "")]
+
+
+def test_one_that_takes_a_little_may_be_above_the_bound_for_a_time() -> None:
+    world = bounded()
+    transport, ears = world.socket()
+    transport.stall()
+    for _ in range(20):
+        ears.session.send(text("x" * 100))
+        world.clock.turn()
+        transport.unread -= 1
+    assert ears.closed == []
+    world.clock.advance(5.3)
+    assert ears.closed == [("slow consumer", "")]
+
+
 def test_many_small_packets_are_bounded_too() -> None:
     world = bounded()
     transport, ears = world.socket()

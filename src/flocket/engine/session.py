@@ -57,6 +57,7 @@ class Session:
         "_refreshed",
         "_slow",
         "_state",
+        "_waits_behind",
         "_waiting_pong",
         "data",
         "handler",
@@ -81,6 +82,7 @@ class Session:
         self._buffered = 0
         self._drained: list[Callable[[], None]] | None = None
         self._slow: Deadline | None = None
+        self._waits_behind = 0  # bytes that the transport held when what is here began to wait
         self._waiting_pong = False
         self._refreshed = False
         self._deadline: Deadline | None = None
@@ -259,7 +261,10 @@ class Session:
     def flush(self) -> None:
         """Write what was sent within this turn; called once a turn by the engine."""
         out, transport = self._out, self.transport
-        if out and transport.writable and self._state != CLOSED:
+        if out and self._state != CLOSED:
+            if not transport.writable:
+                self._waits_behind = transport.pending()  # only this once: whoever waits is not asked to flush again
+                return
             self._out = []
             self._buffered = 0
             transport.send(out)
@@ -272,6 +277,7 @@ class Session:
             out = self._out
             self._out = []
             self._buffered = 0
+            self._waits_behind = 0
             transport.send(out)
         if self._out:
             return
@@ -291,8 +297,11 @@ class Session:
             self.flush()  # nobody is slow: this turn simply sent much
             return
         engine = self._engine
+        # Since an earlier turn it has taken nothing at all: it does not read, and gets no more than the bound.
+        stuck = 0 < self._waits_behind <= self.transport.pending()
         if (
-            self._buffered - newest > AT_ONCE * engine.send_bytes
+            stuck
+            or self._buffered - newest > AT_ONCE * engine.send_bytes
             or len(self._out) > AT_ONCE * engine.send_packets
         ):
             self._too_slow()
