@@ -23,7 +23,6 @@ __all__ = ["Carrier", "Session"]
 PING = Frame.of(b"2", compress=False)
 PONG = Frame.of(b"3", compress=False)
 CLOSE = Frame.of(b"1", compress=False)
-AT_ONCE = 4  # times the bound at which a slow client is closed without further waiting
 
 OPEN, CLOSING, CLOSED = range(3)
 
@@ -291,10 +290,9 @@ class Session:
             self.flush()  # nobody is slow: this turn simply sent much
             return
         engine = self._engine
-        if (
-            self._buffered - newest > AT_ONCE * engine.send_bytes
-            or len(self._out) > AT_ONCE * engine.send_packets
-        ):
+        limits = engine.options.limits
+        # Without the newest, which alone may be larger than all that may wait.
+        if self._buffered - newest > limits.send_bytes or len(self._out) > limits.send_packets:
             self._too_slow()
         elif self._slow is None:
             self._slow = engine.deadlines.after(engine.options.limits.send_time, self._still_slow)
