@@ -395,6 +395,7 @@ class Socket(Hears, Sends, Generic[T]):
     def _abandon(self) -> None:
         """Let go of all that was waiting for this client."""
         self._turns.drop_waiting()
+        self._emission = None  # which knows this socket
         if self._acks is not None:
             self._acks.abandon()
         if self._listeners is not None:
