@@ -98,7 +98,7 @@ def document(results: Results, contestants: list[Contestant], effort: Effort, ma
             "".join(f"- {one.label}: {one.version}\n" for one in contestants),
             "## Events\n",
             traffic(results, labels),
-            "## Memory, lateness\n",
+            "## Memory, workers, lateness\n",
             others(results, labels),
             "## Targets\n",
             targets(results, labels),

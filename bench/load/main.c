@@ -15,14 +15,15 @@ static const struct {
     void (*run)(void);
 } modes[] = {
     {"broadcast", mode_broadcast}, {"echo", mode_echo}, {"ack", mode_ack},     {"connect", mode_connect},
-    {"polling", mode_polling},     {"idle", mode_idle}, {"pings", mode_pings},
+    {"polling", mode_polling},     {"visit", mode_visit}, {"idle", mode_idle}, {"pings", mode_pings},
 };
 
 static void parse(int argc, char **argv) {
     static const struct option known[] = {
         {"port", 1, 0, 'p'},    {"pid", 1, 0, 'P'},    {"clients", 1, 0, 'c'}, {"inflight", 1, 0, 'k'}, {"seconds", 1, 0, 's'},
         {"warmup", 1, 0, 'w'}, {"slow", 1, 0, 'S'}, {"big", 0, 0, 'b'},     {"bytes", 1, 0, 'B'},
-        {"rate", 1, 0, 'r'},   {"crossing", 0, 0, 'x'}, {0},
+        {"rate", 1, 0, 'r'},   {"crossing", 0, 0, 'x'}, {"astray", 0, 0, 'a'},
+        {"everywhere", 0, 0, 'e'}, {0},
     };
     for (int o; (o = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (o) {
@@ -36,6 +37,8 @@ static void parse(int argc, char **argv) {
         case 'b': opt.big = 1; break;
         case 'r': opt.rate = atof(optarg); break;
         case 'x': opt.crossing = 1; break;
+        case 'a': opt.astray = 1; break;
+        case 'e': opt.everywhere = 1; break;
         case 'B': opt.bytes = atol(optarg); break;
         default: exit(2);
         }
@@ -55,6 +58,6 @@ int main(int argc, char **argv) {
         modes[i].run();
         return 0;
     }
-    fprintf(stderr, "load broadcast|echo|ack|connect|polling|idle|pings --port PORT\n");
+    fprintf(stderr, "load broadcast|echo|ack|connect|polling|visit|idle|pings --port PORT\n");
     return 2;
 }

@@ -13,7 +13,7 @@ typedef struct {
     int ports[MAX_PIDS], port_count; /* client i connects to ports[i % port_count] */
     pid_t pids[MAX_PIDS];            /* whose CPU is reported */
     int pid_count;
-    int clients, inflight, slow, big, crossing;
+    int clients, inflight, slow, big, crossing, everywhere, astray;
     double seconds, warmup;
     double rate; /* broadcasts a second, whether or not the last one is delivered; 0: as opt.inflight allows */
     long bytes;  /* of a payload, or of pings */

@@ -1,5 +1,6 @@
 /* polling.c - the mode polling: echo over HTTP long-polling. Each client keeps two connections, as a browser
- * does: one on which a GET always waits, one for its POSTs. */
+ * does: one on which a GET always waits, one for its POSTs. And the mode visit: come, join "/", leave, again.
+ * With opt.astray what follows the handshake goes to another server than the one that has the session. */
 #define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +18,12 @@ typedef struct {
     conn *get, *post;
     int index;
     char sid[64];
-    bool connected, posting, pong_due, echo_due;
+    bool connected, posting, pong_due, echo_due, leave_due, left;
     uint64_t sent_at;
 } poller;
+
+static bool visiting;
+static conn *open_one(poller *p, int port);
 
 static char *emission, *expected;
 static size_t emission_len, expected_len;
@@ -27,11 +31,10 @@ static int connected_count;
 
 static void request(poller *p, conn *c, const char *method, const char *body, size_t len) {
     char head[512];
-    int port = opt.ports[p->index % opt.port_count];
     int n = snprintf(head, sizeof head,
-                     "%s /socket.io/?EIO=4&transport=polling%s%s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nAccept: */*\r\n"
+                     "%s /socket.io/?EIO=4&transport=polling%s%s HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: */*\r\n"
                      "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept-Language: en\r\n",
-                     method, p->sid[0] ? "&sid=" : "", p->sid, port);
+                     method, p->sid[0] ? "&sid=" : "", p->sid);
     conn_send(c, head, n);
     if (body) n = snprintf(head, sizeof head, "Content-Type: text/plain;charset=UTF-8\r\nContent-Length: %zu\r\n\r\n", len);
     else n = snprintf(head, sizeof head, "\r\n");
@@ -44,7 +47,9 @@ static void request(poller *p, conn *c, const char *method, const char *body, si
 static void post_what_is_due(poller *p) {
     static char body[4096];
     size_t len = 0;
-    if (p->posting || !(p->pong_due || p->echo_due)) return;
+    if (p->posting || !(p->pong_due || p->echo_due || p->leave_due)) return;
+    if (p->leave_due) body[len++] = '1';
+    p->left = p->leave_due;
     if (p->pong_due) body[len++] = '3';
     if (p->pong_due && p->echo_due) body[len++] = 0x1e;
     if (p->echo_due) {
@@ -66,15 +71,38 @@ static void packet(poller *p, const char *text, size_t len) {
     } else if (!p->connected && len > 2 && !memcmp(text, "40", 2)) {
         p->connected = true;
         connected_count++;
+        if (!visiting) return;
+        delivered(p->sent_at, now_ns());
+        p->leave_due = true;
     } else {
         complain("poller %d: unexpected %.*s", p->index, (int)(len < 80 ? len : 80), text);
     }
+}
+
+static void go_astray(poller *p) {
+    int other = opt.ports[(p->index + 1) % opt.port_count];
+    conn_close(p->post);
+    p->post = open_one(p, other);
+    if (visiting) return; /* one connection of a visit is enough */
+    conn_close(p->get);
+    p->get = open_one(p, other);
+}
+
+static void visit(poller *p) {
+    int port = opt.ports[p->index % opt.port_count];
+    p->sid[0] = 0;
+    p->connected = p->leave_due = p->left = false;
+    p->sent_at = now_ns();
+    p->get = open_one(p, port);
+    p->post = open_one(p, port);
+    request(p, p->get, "GET", NULL, 0);
 }
 
 static void polled(poller *p, const char *body, size_t len) {
     const char *sid = memmem(body, len, "\"sid\":\"", 7);
     if (!p->sid[0] && sid) {
         snprintf(p->sid, sizeof p->sid, "%.*s", (int)strcspn(sid + 7, "\""), sid + 7);
+        if (opt.astray) go_astray(p);
         p->posting = true;
         request(p, p->post, "POST", "40", 2);
     } else {
@@ -84,13 +112,20 @@ static void polled(poller *p, const char *body, size_t len) {
             packet(p, body, next - body);
         }
     }
-    request(p, p->get, "GET", NULL, 0);
+    if (!p->leave_due) request(p, p->get, "GET", NULL, 0);
     post_what_is_due(p);
 }
 
 static void posted(poller *p, const char *body, size_t len) {
     if (len < 2 || strncasecmp(body, "ok", 2)) complain("poller %d: a POST got %.*s", p->index, (int)len, body);
     p->posting = false;
+    if (p->left) {
+        conn_close(p->get);
+        conn_close(p->post);
+        p->index += opt.clients; /* another source address and port */
+        visit(p);
+        return;
+    }
     post_what_is_due(p);
 }
 
@@ -145,8 +180,7 @@ static void on_close(conn *c) {
     else p->post = NULL;
 }
 
-static conn *open_one(poller *p) {
-    int port = opt.ports[p->index % opt.port_count];
+static conn *open_one(poller *p, int port) {
     conn *c = conn_open(port, p->index, 0, p);
     c->on_data = on_data;
     c->on_close = on_close;
@@ -160,9 +194,7 @@ void mode_polling(void) {
     uint64_t deadline = now_ns() + PATIENCE_S * 1000000000ull;
     for (int i = 0; i < opt.clients; i++) {
         pollers[i].index = i;
-        pollers[i].get = open_one(&pollers[i]);
-        pollers[i].post = open_one(&pollers[i]);
-        request(&pollers[i], pollers[i].get, "GET", NULL, 0);
+        visit(&pollers[i]);
     }
     while (connected_count < opt.clients) {
         loop_turn(100);
@@ -174,6 +206,16 @@ void mode_polling(void) {
     for (int i = 0; i < opt.clients; i++) {
         pollers[i].echo_due = true;
         post_what_is_due(&pollers[i]);
+    }
+    run_window();
+}
+
+void mode_visit(void) {
+    visiting = true;
+    poller *pollers = calloc(opt.clients, sizeof *pollers);
+    for (int i = 0; i < opt.clients; i++) {
+        pollers[i].index = i;
+        visit(&pollers[i]);
     }
     run_window();
 }

@@ -40,8 +40,10 @@ static void broadcast(void) {
     uint64_t number = broadcasts_sent++ % RING;
     broadcasts[number].sent_at = now_ns();
     broadcasts[number].deliveries = 0;
-    client_send(clients, emission, emission_len);
-    conn_flush(clients[0].conn);
+    for (int i = 0; i < (opt.everywhere ? opt.port_count : 1); i++) {
+        client_send(&clients[i], emission, emission_len);
+        conn_flush(clients[i].conn);
+    }
 }
 
 /* Broadcasts reach a client in the order of sending, so counting tells which one this is. */

@@ -57,6 +57,6 @@ class Scenario(Protocol):
 
 
 def all_scenarios() -> list[Scenario]:
-    from bench.scenarios import memory, redis, traffic  # they import the names above
+    from bench.scenarios import cluster, memory, redis, traffic  # they import the names above
 
-    return [*traffic.SCENARIOS, *memory.SCENARIOS, *redis.SCENARIOS]
+    return [*traffic.SCENARIOS, *memory.SCENARIOS, *cluster.SCENARIOS, *redis.SCENARIOS]

@@ -1,6 +1,7 @@
 """This server, as `io.run` starts it. Its argument is the port.
 
-With REDIS_URL it is one of several nodes; with CLUSTER, one of several on this machine.
+With REDIS_URL it is one of several nodes; with CLUSTER, one of several on this machine, and STICKY says how a
+request gets to the node that has its session.
 """
 
 import os
@@ -47,4 +48,5 @@ def big(socket: Socket, x: str) -> int:
 
 
 if __name__ == "__main__":
-    io.run("127.0.0.1", PORT)
+    sticky: Any = os.environ.get("STICKY", "session")
+    io.run("127.0.0.1", PORT, sticky=sticky)

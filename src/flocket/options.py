@@ -69,17 +69,19 @@ class Cookie:
 class Recovery:
     """Connection state recovery: a client that is back within `window` seconds gets all that it missed, or none of it.
 
-    Its middlewares run again, and must find the same user, unless `skip_middleware`. Each process keeps the last
-    `packets` events of a namespace, and none longer than the window.
+    Its middlewares run again, and must find the same user, unless `skip_middleware`: what they put into `data` is
+    compared. Each process keeps the last `packets` events of a namespace, at most `bytes` of them, and none longer than
+    the window.
     """
 
     window: float = 120.0
     skip_middleware: bool = False
     packets: int = 10_000
+    bytes: int = 50_000_000
 
     def __post_init__(self) -> None:
-        if not self.window > 0 or not self.packets > 0:
-            raise ConfigError(f"{self!r}: window is seconds and packets a number, both above 0")
+        if not (self.window > 0 and self.packets > 0 and self.bytes > 0):
+            raise ConfigError(f"{self!r}: window is seconds, packets and bytes are numbers, all above 0")
 
 
 @dataclass(frozen=True, slots=True)

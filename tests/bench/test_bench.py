@@ -23,7 +23,7 @@ def contestant() -> Contestant:
     return node()
 
 
-@pytest.mark.parametrize("mode", ["echo", "ack", "broadcast", "polling", "connect"])
+@pytest.mark.parametrize("mode", ["echo", "ack", "broadcast", "polling", "visit", "connect"])
 def test_each_kind_of_load_delivers_events_without_an_error(contestant: Contestant, mode: str) -> None:
     with serve(contestant) as server:
         figures = load.measure(mode, server, clients=5, inflight=2, **SHORT)

@@ -51,6 +51,10 @@ class Crowd(NodeProcess):
         found: dict[str, Any] = self.do("state")
         return found
 
+    def settles_on(self, transports: list[str]) -> None:
+        """Every client's upgrade is over."""
+        wait_until(lambda: self.do("transports") == transports)
+
     def hears_of_the_end(self, clients: int) -> None:
         """So many lost their connection: a moment after the server's processes ended."""
         wait_until(lambda: len(self.state()["disconnects"]) == clients)
@@ -61,16 +65,24 @@ class Crowd(NodeProcess):
         assert state["disconnects"] == []
 
 
+    def undisturbed_but_for_leaving(self) -> None:
+        state = self.state()
+        assert state["errors"] == []
+        assert set(state["disconnects"]) <= {"io client disconnect"}
+
+
 def pids(program: Program) -> dict[int, int]:
     """Worker to pid, of those that were ready last."""
     return {int(number): int(pid) for number, pid in READY.findall(program.printed())}
 
 
 @contextmanager
-def serving(workers: int, sticky: str = "session", **options: Any) -> Iterator[Program]:
+def serving(workers: int, sticky: str = "session", *, descriptors: int = 0, **options: Any) -> Iterator[Program]:
     """chat_program.py, once all its workers are ready."""
     port = free_port()
     command = [sys.executable, str(ROOT / "tests/cluster/chat_program.py"), str(port), str(workers), sticky]
+    if descriptors:
+        command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
     with (
         runtime_folder() as folder,
         running(

@@ -50,6 +50,8 @@ def test_uvicorn_with_workers() -> None:
             with Crowd(program.url) as crowd:
                 crowd.connect(6, "polling")
                 crowd.connect(6)
+                # Who is between two transports when the server goes hears nothing of it, by the client's own rules.
+                crowd.settles_on(["polling"] * 6 + ["websocket"] * 6)
                 _, seconds = program.end()  # without waiting for the polls that wait
                 assert seconds < 6
                 crowd.hears_of_the_end(12)

@@ -62,7 +62,7 @@ def test_a_body_of_separators_costs_nothing(servers: Pool, body: bytes) -> None:
         started = time.monotonic()
         poller.request("POST", body)
         assert time.monotonic() - started < 2
-    assert server.resident() - before < 100_000_000
+    assert server.resident() - before < (200_000_000 if server.face == "node" else 30_000_000)
 
 
 def test_many_small_packets_are_no_attack(servers: Pool) -> None:

@@ -6,11 +6,10 @@ The official clients upgrade and do all that they do elsewhere.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 
 import pytest
 from tests.support.node import run_lines
-from tests.support.servers import Running, free_port, launch
+from tests.support.servers import free_port, launch
 
 MODULE = "tests.interop.hosted:io"
 
@@ -24,16 +23,20 @@ def commands(port: int) -> dict[str, list[str]]:
     }
 
 
-@pytest.fixture(scope="module", params=list(commands(0)))
-def hosted(request: pytest.FixtureRequest) -> Iterator[Running]:
+@pytest.mark.parametrize(
+    ("host", "version"),
+    [
+        ("uvicorn with HttpProtocol", "4.8"),
+        ("uvicorn with h11 and wsproto", "2.5"),
+        ("hypercorn", "4.8"),
+    ],
+)
+def test_the_official_client_cannot_tell(host: str, version: str) -> None:
     port = free_port()
-    running = launch(request.param, commands(port)[request.param], port)
-    yield running
-    running.stop()
-
-
-@pytest.mark.parametrize("version", ["4.8", "2.5"])
-def test_the_official_client_cannot_tell(hosted: Running, version: str) -> None:
-    lines = run_lines("run.js", hosted.url, version, "upgrade", "json", timeout=120)
+    hosted = launch(host, commands(port)[host], port)
+    try:
+        lines = run_lines("run.js", hosted.url, version, "upgrade", "json", timeout=120)
+    finally:
+        hosted.stop()
     assert len(lines) > 60
     assert [line for line in lines if not line["ok"]] == []

@@ -297,20 +297,27 @@ def test_a_wrong_password_is_told_in_one_line_without_it() -> None:
 
 
 def test_a_redis_too_old_for_sharded_pub_sub_is_told_in_one_line(tmp_path: Path) -> None:
+    ended = asyncio.Event()
+
     async def old_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while line := await reader.readline():
-            if line.strip().upper() == b"PING":
-                writer.write(b"+PONG\r\n")
-            if line.strip().upper() == b"INFO":
-                info = b"redis_version:6.2.7\r\ncluster_enabled:0\r\n"
-                writer.write(b"$%d\r\n%b\r\n" % (len(info), info))
-        writer.close()
+        try:
+            while line := await reader.readline():
+                if line.strip().upper() == b"PING":
+                    writer.write(b"+PONG\r\n")
+                if line.strip().upper() == b"INFO":
+                    info = b"redis_version:6.2.7\r\ncluster_enabled:0\r\n"
+                    writer.write(b"$%d\r\n%b\r\n" % (len(info), info))
+        finally:
+            writer.close()
+        await writer.wait_closed()
+        ended.set()
 
     async def test() -> None:
         server = await asyncio.start_server(old_redis, "127.0.0.1", 0)
         url = f"redis://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(AdapterError, match=r"version 6\.2\.7 is too old for the sharded adapter.*7\.0"):
             await ShardedRedisAdapter(url).start()
+        await ended.wait()
         server.close()
 
     asyncio.run(test())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import sys
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from tests.support.fakes import FakeExchange, request
 from tests.support.polling import until
 from tests.support.typed import Raw, settle
 
@@ -312,3 +315,45 @@ def test_its_auth_is_the_query_of_the_namespace_and_errors_are_bare() -> None:
             assert socket.startswith("/admin#")
 
     run(scene)
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+def test_who_goes_is_freed_at_once_and_not_by_the_garbage_collector(transport: str) -> None:
+    io = Server()
+    io.on("x", _answer)
+    refs: list[weakref.ref[Any]] = []
+
+    def look() -> None:
+        (socket,) = io.sockets.values()
+        refs.extend((weakref.ref(socket), weakref.ref(socket.conn)))
+
+    async def scene() -> None:
+        async with io:
+            if transport == "websocket":
+                raw = await Raw.connected(io)
+                await raw.ask('421["x"]', '422["x"]')
+                look()
+                raw.transport.lose()
+                raw.transport.receiver = raw.transport  # type: ignore[assignment]  # as a face lets go
+            else:
+                io._engine.handle(FakeExchange(request("EIO=4&transport=polling")))
+                (sid,) = io._engine.sessions
+                for body in (b"40", b'421["x"]'):
+                    io._engine.handle(FakeExchange(request(f"EIO=4&transport=polling&sid={sid}", "POST"), body))
+                    await settle()
+                look()
+                io._engine.handle(FakeExchange(request(f"EIO=4&transport=polling&sid={sid}", "POST"), b"1"))
+            await settle()
+            assert [ref() for ref in refs] == [None, None]
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(scene)
+    finally:
+        gc.enable()
+
+
+async def _answer(socket: Socket) -> str:
+    socket.emit("y")
+    return "answer"

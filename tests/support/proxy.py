@@ -75,6 +75,9 @@ class FaultProxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._server.close()
+        # What was accepted last has a transport some turns before `_serve` knows of it, and would be left open.
+        for _ in range(5):
+            await asyncio.sleep(0)
         self._open.set()
         self.cut()
         for task in list(self._tasks):

@@ -70,6 +70,9 @@ class ClusterAdapter:
         node: NodeIdentity | None = None,
     ) -> None:
         self.bus = bus
+        # Asked once: to ask whether an object fits a Protocol costs more than to publish.
+        self._interest = bus if isinstance(bus, Interest) else None
+        self._told_of_peers = isinstance(bus, PeerEvents)
         self.prefix = prefix
         self.requests_timeout = requests_timeout
         self.counters = AdapterCounters()
@@ -101,7 +104,7 @@ class ClusterAdapter:
         await self.bus.start(node, self._on_message)
         self.bus.subscribe(self._everyone)
         self.bus.subscribe(self._inbox(node.uid))
-        if not isinstance(self.bus, PeerEvents):
+        if not self._told_of_peers:
             self.say(self._everyone, m.InitialHeartbeat(uid=node.uid, nsp=""))
             self._heart = asyncio.get_running_loop().create_task(self._beat())
 
@@ -155,11 +158,11 @@ class ClusterAdapter:
     def say_where(self, rooms: tuple[str, ...], nsp: str, message: m.Message) -> bool:
         """Publish to the nodes that have members in one of these rooms, on a bus that knows them."""
         channel = self.channel(nsp) + _SOME
-        assert isinstance(self.bus, Interest)
+        assert self._interest is not None
         wanted = [self.channel(nsp) + room for room in rooms]
-        if not self.bus.interested(wanted):
+        if not self._interest.interested(wanted):
             return True
-        return self._count(self.bus.publish_any(wanted, channel, self._wire.encode(channel, message)))
+        return self._count(self._interest.publish_any(wanted, channel, self._wire.encode(channel, message)))
 
     def say_all(self, message: m.Message, to: str = "") -> bool:
         """Publish to every node, or to one."""
@@ -184,7 +187,7 @@ class ClusterAdapter:
         message, uid = envelope.message, envelope.uid
         if uid == self.node.uid or not self._in_order(channel, uid, envelope.epoch, envelope.seq, message):
             return
-        if not isinstance(self.bus, PeerEvents) and self._peers.heard(uid, asyncio.get_running_loop().time()):
+        if not self._told_of_peers and self._peers.heard(uid, asyncio.get_running_loop().time()):
             log.info("node %s has joined", uid)
         match message:
             case m.InitialHeartbeat():
@@ -227,7 +230,7 @@ class ClusterAdapter:
             self.say_all(m.Absent(uid=self.node.uid, nsp=message.nsp, request_id=request_id), message.uid)
 
     def _lost(self, uid: str) -> None:
-        for key in [key for key in self._orders if key[0] == uid and not isinstance(self.bus, PeerEvents)]:
+        for key in [key for key in self._orders if key[0] == uid and not self._told_of_peers]:
             del self._orders[key]
         log.info("node %s is gone", uid)
         for adapter, _ in list(self._namespaces.values()):
@@ -306,7 +309,7 @@ class _NativeLink(Link):
         self._adapter = adapter
         self._cluster = cluster
         self._nsp = adapter.nsp
-        self._interest = isinstance(cluster.bus, Interest)
+        self._interest = cluster._interest is not None
         self._events = 0
         self.holds: Callable[[str], bool] = lambda room: False
 

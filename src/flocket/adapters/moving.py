@@ -116,7 +116,7 @@ class Moving:
         packet = Packet(PacketType.EVENT, self._adapter.nsp.name)
         again = [log.record(parser, packet, encoded, Target(rooms=(answer.sid,))) for encoded in missed]
         saved = Saved(answer.sid, pid, rooms, answer.data, since, log.position, log.position, offset)
-        return Restored(saved, again)
+        return Restored(saved, again, log.position)
 
     async def _ask(self, make: Callable[[str], m.Message], uid: str = "") -> list[Any]:
         return await self._adapter.ask_nodes(make, uid)

@@ -6,25 +6,19 @@ brain.py's.
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from flocket.adapters import messages as m
 from flocket.adapters.brain import ClusterNamespace
-from flocket.adapters.buses.redis import CHANNEL, PATTERN, RedisBus, pattern_of
+from flocket.adapters.buses.redis import CHANNEL, PATTERN, pattern_of
 from flocket.adapters.link import Link, Receive
 from flocket.adapters.questions import Question
-from flocket.adapters.redis_factory import RedisFactory, expect_counted
-from flocket.adapters.translate import options_of
+from flocket.adapters.redis_factory import RedisFactory
+from flocket.adapters.redis_link import RedisLink
 from flocket.adapters.wire.redis_classic import RedisClassic
-from flocket.codec.errors import DecodeError
-from flocket.codec.socketio import Packet
-from flocket.errors import AdapterError, ConfigError
-from flocket.sockets.parsers import Encoded
-from flocket.sockets.target import Target
+from flocket.errors import ConfigError
 
 if TYPE_CHECKING:
     from flocket.sockets.adapter import Adapter
@@ -49,7 +43,8 @@ class RedisAdapter(RedisFactory):
     """`io.adapter(RedisAdapter("redis://localhost:6379"))`, or `host` and `port`, or `client=`.
 
     `key`, `requests_timeout` (seconds), `publish_on_specific_response_channel` and `parser` are those of
-    Node's adapter, and must be the same on all nodes (but for the timeout).
+    Node's adapter, and must be the same on all nodes (but for the timeout). A Redis that is not there yet when the
+    server starts is tried again for `start_timeout` seconds.
     """
 
     dialect = "classic"
@@ -63,12 +58,13 @@ class RedisAdapter(RedisFactory):
         client: Any = None,
         key: str = "socket.io",
         requests_timeout: float = 5.0,
+        start_timeout: float = 0.0,
         publish_on_specific_response_channel: bool = False,
         parser: RedisParser | None = None,
     ) -> None:
         if parser is not None and not (hasattr(parser, "encode") and hasattr(parser, "decode")):
             raise ConfigError(f"parser={parser!r:.80}: an object with encode() and decode()")
-        super().__init__(url, host, port, client, requests_timeout)
+        super().__init__(url, host, port, client, requests_timeout, start_timeout)
         self.key = key
         self._specific = publish_on_specific_response_channel
         self._parser = parser
@@ -109,78 +105,26 @@ class _Namespace(ClusterNamespace):
         return {*self.rooms, *await self._ask(question, asked, self.requests_timeout, "all_rooms")}
 
 
-class _Link(Link):
+class _Link(RedisLink):
     def __init__(self, adapter: ClusterNamespace, factory: RedisAdapter) -> None:
+        self._dialect = wire = factory.wire(adapter.nsp.name)
+        super().__init__(factory, wire, CHANNEL, wire.requests, wire.responses)
         self._adapter = adapter
-        self._bus: RedisBus = factory.bus
-        self._wire = factory.wire(adapter.nsp.name)
-        self._base = len(self._wire.broadcasts)
-        self._receive: Receive | None = None
-        self.uid = self._wire.uid
-        self.counters = factory.counters
+        self._base = len(wire.broadcasts)
+
+    def channels(self) -> list[str]:
+        return [*super().channels(), self._dialect.responses]
 
     async def open(self, receive: Receive) -> None:
-        self._receive = receive
-        wire = self._wire
-        self._bus.listen(PATTERN, pattern_of(wire.broadcasts), self._on_broadcast)
-        for channel in (wire.requests, wire.responses, wire.own_responses):
-            self._bus.listen(CHANNEL, channel, self._on_message)
-        await self._bus.settled()
+        self._bus.listen(PATTERN, pattern_of(self._dialect.broadcasts), self._on_broadcast)
+        await super().open(receive)
 
     async def close(self) -> None:
-        wire = self._wire
-        self._bus.forget(PATTERN, pattern_of(wire.broadcasts))
-        for channel in (wire.requests, wire.responses, wire.own_responses):
-            self._bus.forget(CHANNEL, channel)
-
-    # -- hearing ------------------------------------------------------------------------------------------
+        self._bus.forget(PATTERN, pattern_of(self._dialect.broadcasts))
+        await super().close()
 
     def _on_broadcast(self, channel: str, data: bytes) -> None:
         # The room stands in the channel: without members, the message need not even be read.
         room = channel[self._base : -1]
         if not room or room in self._adapter.rooms:
-            self._on_message(channel, data)
-
-    def _on_message(self, channel: str, data: bytes) -> None:
-        try:
-            message = self._wire.decode(channel, data)
-        except DecodeError as error:
-            self.counters.bad_messages += 1
-            log.debug("a message on %.80r is ignored: %s", channel, error)
-            return
-        assert self._receive is not None
-        self._receive(message, "")
-
-    # -- saying -------------------------------------------------------------------------------------------
-
-    def say(self, message: m.Message, to: str = "") -> bool:
-        if isinstance(message, m.ClientGone):
-            return True  # Node's dialect has no word for it: the asker waits for its timeout, as in Node
-        queued = self._bus.say(CHANNEL, *self._wire.encode(message, to))
-        self.counters.published += queued
-        self.counters.publish_dropped += not queued
-        return queued
-
-    def broadcast(self, packet: Packet, target: Target) -> Encoded | None:
-        opts = options_of(target)
-        self.say(m.Broadcast(uid=self.uid, nsp=self._adapter.nsp.name, data=packet.data, opts=opts))
-        return None
-
-    def ask(self, question: Question, message: m.Message) -> None:
-        if isinstance(message, m.CountSockets):  # the dialect has no word for it, but for what includes it
-            message = m.FetchSockets(uid=message.uid, nsp=message.nsp, request_id=message.request_id, opts=message.opts)
-        expect_counted(question, self._bus.count(CHANNEL, self._wire.requests))
-        self.say(message)
-
-    async def recount(self, question: Question) -> None:
-        with contextlib.suppress(AdapterError, asyncio.TimeoutError):
-            question.expect_count(await asyncio.wait_for(self._count(), 2.0) - 1)
-
-    def _count(self) -> asyncio.Future[int]:
-        return self._bus.count(CHANNEL, self._wire.requests)
-
-    async def server_count(self) -> int:
-        return await self._count()
-
-    async def drained(self) -> None:
-        await self._bus.drained()
+            self.on_message(channel, data)

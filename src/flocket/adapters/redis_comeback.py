@@ -71,11 +71,10 @@ async def restore(
         if saved is None or saved.pid != pid:
             return None
         start = await _start(bus, history, saved, offset)
-        missed = None if start is None else await _missed(nsp, bus, history, saved, start)
+        return None if start is None else await _missed(nsp, bus, history, saved, start)
     except (AdapterError, ReplyError, DecodeError, EncodeError, TimeoutError) as error:
         log.info("%s: a client cannot be recovered: %s", nsp.name, error)
         return None
-    return None if missed is None else Restored(saved, missed)
 
 
 async def _ask(bus: RedisBus, *words: bytes | str | int) -> Any:
@@ -128,7 +127,7 @@ def _whole_behind(start: StreamId, facts: dict[bytes, Any]) -> bool:
 
 async def _missed(
     nsp: Namespace[Any], bus: RedisBus, history: History, saved: Saved, start: StreamId
-) -> list[Encoded] | None:
+) -> Restored | None:
     loop = asyncio.get_running_loop()
     end = loop.time() + _PATIENCE
     while history.position < start:  # else what the client has had would come again when it is read here
@@ -136,17 +135,20 @@ async def _missed(
             return None
         await asyncio.sleep(0.005)
     missed: list[Encoded] = []
+    last = 0
     while True:
         # Up to what was read and delivered here, and no further: the rest comes by itself. What is read while this
         # waits for Redis is in memory, so that nothing falls between the two.
         upto = history.position
         async for entry, said in _between(bus, history.stream, start, upto):
-            _add(nsp, history.wire, saved, entry, said, missed)
+            if _add(nsp, history.wire, saved, entry, said, missed):
+                last = place_of(entry)
         recent = history.recent(upto)
         if recent is not None:
             for entry, said in recent:
-                _add(nsp, history.wire, saved, entry, said, missed)
-            return missed
+                if _add(nsp, history.wire, saved, entry, said, missed):
+                    last = place_of(entry)
+            return Restored(saved, missed, last)
         if loop.time() > end:
             return None
         start = upto
@@ -171,19 +173,22 @@ def _next(entry: StreamId) -> StreamId:
 
 def _add(
     nsp: Namespace[Any], wire: Streams, saved: Saved, entry: StreamId, said: dict[str, str], missed: list[Encoded]
-) -> None:
+) -> bool:
+    """Take an entry that it missed; whether it is one."""
     if said.get("nsp") != nsp.name or said.get("type") != "3":
-        return
+        return False
     try:
         message = wire.decode_entry(said)
     except DecodeError:
-        return  # ignored when it came, too
+        return False  # ignored when it came, too
     if not isinstance(message, m.Broadcast):
-        return
+        return False
     target = target_of(message.opts)
     if target.volatile or not saved.rooms.isdisjoint(target.except_rooms):
-        return
-    if target.rooms is None or not saved.rooms.isdisjoint(target.rooms):
-        packet = Packet(PacketType.EVENT, nsp.name, message.data)
-        encoded = nsp._parser.encode(packet, target.compress)
-        missed.append(nsp._parser.with_offset(packet, encoded, id_of(place_of(entry))))
+        return False
+    if target.rooms is not None and saved.rooms.isdisjoint(target.rooms):
+        return False
+    packet = Packet(PacketType.EVENT, nsp.name, message.data)
+    encoded = nsp._parser.encode(packet, target.compress)
+    missed.append(nsp._parser.with_offset(packet, encoded, id_of(place_of(entry))))
+    return True

@@ -7,7 +7,7 @@ Does not know their dialects.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
 from typing import Any
 
 from flocket.adapters.buses.redis import RedisBus
@@ -16,12 +16,15 @@ from flocket.adapters.buses.redis_cluster import RedisClusterBus
 from flocket.adapters.buses.redis_endpoint import Endpoint
 from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.counters import AdapterCounters
-from flocket.adapters.questions import Question
 from flocket.adapters.redis_lines import RedisLines
 from flocket.errors import AdapterError, ConfigError
 
-__all__ = ["RedisFactory", "expect_counted"]
+__all__ = ["RedisFactory"]
 
+
+log = logging.getLogger("flocket")
+
+_START_RETRY = 0.5  # seconds between two tries to find Redis at start
 
 # What introduced the newest command that each adapter needs: PUBSUB NUMSUB, SPUBLISH, XADD.
 _NEEDED = {"classic": (2, 8), "sharded": (7, 0), "streams": (5, 0)}
@@ -32,14 +35,25 @@ class RedisFactory:
 
     dialect = "classic"
 
-    def __init__(self, url: str | None, host: str, port: int, client: Any, requests_timeout: float) -> None:
+    def __init__(
+        self,
+        url: str | None,
+        host: str,
+        port: int,
+        client: Any,
+        requests_timeout: float,
+        start_timeout: float,
+    ) -> None:
         if not requests_timeout > 0:
             raise ConfigError(f"requests_timeout={requests_timeout!r}: seconds, above 0")
+        if not start_timeout >= 0:
+            raise ConfigError(f"start_timeout={start_timeout!r}: seconds to go on trying at start, at least 0")
         if url is not None and client is not None:
             raise ConfigError("a URL or a client, not both")
         self._client = client
         self._address = None if client is not None else RedisAddress.parse(url or f"redis://{_host(host)}:{port}")
         self.requests_timeout = requests_timeout
+        self._start_timeout = start_timeout
         self.counters = AdapterCounters()
         self._bus: RedisBus | None = None
 
@@ -59,8 +73,21 @@ class RedisFactory:
         raise NotImplementedError
 
     async def start(self) -> None:
-        """Connect. Raises AdapterError with one line that says what is wrong."""
-        bus = await self._make_bus()
+        """Connect. Raises AdapterError with one line that says what is wrong.
+
+        A Redis that is not there yet is tried again for `start_timeout` seconds; one that refuses us is not.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._start_timeout
+        while True:
+            try:
+                bus = await self._make_bus()
+                break
+            except AdapterError as error:
+                if loop.time() >= end or not isinstance(error.__context__, OSError):
+                    raise
+                log.warning("%s; trying again", error)
+                await asyncio.sleep(_START_RETRY)
         await bus.open()
         self._bus = bus
 
@@ -106,28 +133,6 @@ class RedisFactory:
 def _info(text: bytes) -> dict[str, str]:
     pairs = (line.partition(":") for line in text.decode("utf-8", "replace").splitlines())
     return {key: value for key, colon, value in pairs if colon}
-
-
-async def name_the_dead(question: Question, count: Callable[[str], Awaitable[int]]) -> None:
-    """Find out which nodes, whose clients still owe answers, hear their own channel no more."""
-    for uid in question.owing:
-        if await count(uid) == 0:
-            question.lost(uid)
-
-
-def expect_counted(question: Question, count: asyncio.Future[int]) -> None:
-    """Tell a question to expect so many nodes without this one, as soon as the broker has counted them."""
-
-    def counted(future: asyncio.Future[int]) -> None:
-        if future.cancelled():
-            return
-        error = future.exception()
-        if error is None:
-            question.expect_count(future.result() - 1)
-        elif isinstance(error, Exception):
-            question.fail(error if isinstance(error, AdapterError) else AdapterError(str(error)))
-
-    count.add_done_callback(counted)
 
 
 def _host(host: str) -> str:

@@ -5,25 +5,17 @@ Joins the sharded dialect to Redis: which channels, who is counted. What is aske
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import os
 from typing import TYPE_CHECKING, Any, get_args
 
-from flocket.adapters import messages as m
 from flocket.adapters.brain import ClusterNamespace
 from flocket.adapters.buses.redis import SHARD
-from flocket.adapters.link import Link, Receive
-from flocket.adapters.questions import Question
-from flocket.adapters.redis_factory import RedisFactory, expect_counted, name_the_dead
-from flocket.adapters.translate import options_of
+from flocket.adapters.link import Link
+from flocket.adapters.redis_factory import RedisFactory
+from flocket.adapters.redis_link import RedisLink
 from flocket.adapters.wire.sharded import Sharded, SubscriptionMode
-from flocket.codec.errors import DecodeError
-from flocket.codec.socketio import Packet
-from flocket.errors import AdapterError, ConfigError
-from flocket.sockets.parsers import Encoded
-from flocket.sockets.target import Target
+from flocket.errors import ConfigError
 
 if TYPE_CHECKING:
     from flocket.sockets.adapter import Adapter
@@ -55,10 +47,11 @@ class ShardedRedisAdapter(RedisFactory):
         channel_prefix: str = "socket.io",
         subscription_mode: SubscriptionMode = "dynamic",
         requests_timeout: float = 5.0,
+        start_timeout: float = 0.0,
     ) -> None:
         if subscription_mode not in get_args(SubscriptionMode):
             raise ConfigError(f"subscription_mode={subscription_mode!r}: one of {get_args(SubscriptionMode)}")
-        super().__init__(url, host, port, client, requests_timeout)
+        super().__init__(url, host, port, client, requests_timeout, start_timeout)
         self.channel_prefix = channel_prefix
         self.subscription_mode: SubscriptionMode = subscription_mode
 
@@ -79,78 +72,26 @@ class _Namespace(ClusterNamespace):
         return _Link(self, self._factory)
 
 
-class _Link(Link):
+class _Link(RedisLink):
     def __init__(self, adapter: ClusterNamespace, factory: ShardedRedisAdapter) -> None:
+        uid, mode = os.urandom(8).hex(), factory.subscription_mode
+        self._dialect = wire = Sharded(adapter.nsp.name, uid, factory.channel_prefix, mode=mode)
+        super().__init__(factory, wire, SHARD, wire.base, wire.base)
         self._adapter = adapter
-        self._bus = factory.bus
-        self.uid = os.urandom(8).hex()
-        self._wire = Sharded(adapter.nsp.name, self.uid, factory.channel_prefix, mode=factory.subscription_mode)
         self._rooms: set[str] = set()  # those whose channel is heard
-        self._receive: Receive | None = None
-        self.counters = factory.counters
-
-    async def open(self, receive: Receive) -> None:
-        self._receive = receive
-        for channel in (self._wire.base, self._wire.own_responses):
-            self._bus.listen(SHARD, channel, self._on_message)
-        await self._bus.settled()
 
     async def close(self) -> None:
         for room in list(self._rooms):
             self.room_deleted(room)
-        for channel in (self._wire.base, self._wire.own_responses):
-            self._bus.forget(SHARD, channel)
+        await super().close()
 
     def room_created(self, room: str) -> None:
         # A socket's own room has its id for a name; Node's publishers leave it to the base channel.
-        if self._wire.subscribes(room, own=room in self._adapter.sids):
+        if self._dialect.subscribes(room, own=room in self._adapter.sids):
             self._rooms.add(room)
-            self._bus.listen(SHARD, self._wire.room_channel(room), self._on_message)
+            self._bus.listen(SHARD, self._dialect.room_channel(room), self.on_message)
 
     def room_deleted(self, room: str) -> None:
         if room in self._rooms:
             self._rooms.discard(room)
-            self._bus.forget(SHARD, self._wire.room_channel(room))
-
-    def _on_message(self, channel: str, data: bytes) -> None:
-        try:
-            message = self._wire.decode(channel, data)
-        except DecodeError as error:
-            self.counters.bad_messages += 1
-            log.debug("a message on %.80r is ignored: %s", channel, error)
-            return
-        assert self._receive is not None
-        self._receive(message, "")
-
-    def say(self, message: m.Message, to: str = "") -> bool:
-        if isinstance(message, m.ClientGone):
-            return True  # Node's dialect has no word for it: the asker waits for its timeout, as in Node
-        queued = self._bus.say(SHARD, *self._wire.encode(message, to))
-        self.counters.published += queued
-        self.counters.publish_dropped += not queued
-        return queued
-
-    def broadcast(self, packet: Packet, target: Target) -> Encoded | None:
-        opts = options_of(target)
-        self.say(m.Broadcast(uid=self.uid, nsp=self._adapter.nsp.name, data=packet.data, opts=opts))
-        return None
-
-    def ask(self, question: Question, message: m.Message) -> None:
-        if isinstance(message, m.CountSockets):  # the dialect has no word for it, but for what includes it
-            message = m.FetchSockets(uid=message.uid, nsp=message.nsp, request_id=message.request_id, opts=message.opts)
-        expect_counted(question, self._bus.count(SHARD, self._wire.base))
-        self.say(message)
-
-    async def recount(self, question: Question) -> None:
-        with contextlib.suppress(AdapterError, asyncio.TimeoutError):
-            question.expect_count(await asyncio.wait_for(self._bus.count(SHARD, self._wire.base), 2.0) - 1)
-            await name_the_dead(question, lambda uid: self._bus.count(SHARD, f"{self._wire.base}{uid}#"))
-
-    async def server_count(self) -> int:
-        return await self._bus.count(SHARD, self._wire.base)
-
-    async def drained(self) -> None:
-        await self._bus.drained()
-
-    async def settled(self) -> None:
-        await self._bus.settled()
+            self._bus.forget(SHARD, self._dialect.room_channel(room))

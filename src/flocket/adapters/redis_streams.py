@@ -6,7 +6,6 @@ Joins the streams dialect to Redis: what goes to the log and what to pub/sub, an
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 from collections import deque
@@ -20,15 +19,15 @@ from flocket.adapters.buses.redis_cluster import RedisClusterBus
 from flocket.adapters.buses.redis_pipe import Words
 from flocket.adapters.buses.redis_reader import Reader, StreamId
 from flocket.adapters.link import Link, Receive
-from flocket.adapters.questions import Question
 from flocket.adapters.redis_comeback import restore, save
-from flocket.adapters.redis_factory import RedisFactory, expect_counted, name_the_dead
+from flocket.adapters.redis_factory import RedisFactory
+from flocket.adapters.redis_link import RedisLink
 from flocket.adapters.stream_log import StreamLog, id_of, place_of
-from flocket.adapters.translate import options_of, target_of
+from flocket.adapters.translate import target_of
 from flocket.adapters.wire.streams import Streams, is_durable, stream_name, stream_names
 from flocket.codec.errors import DecodeError
 from flocket.codec.socketio import Packet, PacketType
-from flocket.errors import AdapterError, ConfigError, EncodeError
+from flocket.errors import ConfigError, EncodeError
 from flocket.options import Recovery
 from flocket.sockets.delivery import deliver
 from flocket.sockets.parsers import Encoded
@@ -75,11 +74,12 @@ class RedisStreamsAdapter(RedisFactory):
         session_key_prefix: str = "sio:session:",
         only_plaintext: bool = False,
         requests_timeout: float = 5.0,
+        start_timeout: float = 0.0,
     ) -> None:
         for name, number in (("stream_count", stream_count), ("max_len", max_len), ("read_count", read_count)):
             if number < 1:
                 raise ConfigError(f"{name}={number!r}: a whole number above 0")
-        super().__init__(url, host, port, client, requests_timeout)
+        super().__init__(url, host, port, client, requests_timeout, start_timeout)
         self.name = stream_name
         self.stream_count = stream_count
         self.channel_prefix = channel_prefix
@@ -233,54 +233,36 @@ class _Written:
     timer: asyncio.TimerHandle | None = None
 
 
-class _Link(Link):
+class _Link(RedisLink):
     def __init__(self, adapter: _Namespace, factory: RedisStreamsAdapter) -> None:
-        self._adapter = adapter
-        self._factory = factory
-        self._bus = factory.bus
-        self._kind = factory.kind
-        self.nsp = adapter.nsp.name
-        self.uid = os.urandom(8).hex()
         self.wire = Streams(
-            self.nsp,
-            self.uid,
+            adapter.nsp.name,
+            os.urandom(8).hex(),
             name=factory.name,
             count=factory.stream_count,
             prefix=factory.channel_prefix,
             only_plaintext=factory.only_plaintext,
         )
-        self._receive: Receive | None = None
+        super().__init__(factory, self.wire, factory.kind, self.wire.base, self.wire.base)
         self.stream = self.wire.stream
+        self._adapter = adapter
+        self._factory = factory
         self._sequence = 0
         self._written: dict[str, _Written] = {}  # to the log, and not read there yet
         self._recent: deque[tuple[StreamId, dict[str, str]]] = deque(maxlen=_RECENT)
-        self.counters = factory.counters
 
     async def open(self, receive: Receive) -> None:
-        self._receive = receive
         kept = self._adapter.log
         if kept is not None:
             kept.position = place_of(self._factory.position(self.nsp))
         self._factory.enter(self)
-        for channel in (self.wire.base, self.wire.own_responses):
-            self._bus.listen(self._kind, channel, self._on_message)
-        await self._bus.settled()
+        await super().open(receive)
 
     async def close(self) -> None:
         self._factory.leave(self)
-        for channel in (self.wire.base, self.wire.own_responses):
-            self._bus.forget(self._kind, channel)
+        await super().close()
 
-    # -- hearing ------------------------------------------------------------------------------------------
-
-    def _on_message(self, channel: str, data: bytes) -> None:
-        try:
-            message = self.wire.decode(channel, data)
-        except DecodeError as error:
-            self._bad(error)
-            return
-        assert self._receive is not None
-        self._receive(message, "")
+    # -- hearing the log -----------------------------------------------------------------------------------
 
     def on_entry(self, entry: StreamId, said: dict[str, str]) -> None:
         """An entry of this namespace's log."""
@@ -299,14 +281,13 @@ class _Link(Link):
         try:
             message = self.wire.decode_entry(said)
         except DecodeError as error:
-            self._bad(error)
+            self.ignore(error)
             return
         if isinstance(message, m.Broadcast) and kept is not None:
             self.counters.received += 1
             self._adapter.receive_at(entry, message)
         else:
-            assert self._receive is not None
-            self._receive(message, id_of(place_of(entry)))
+            self.receive(message, id_of(place_of(entry)))
 
     # -- the log, for clients that come back ----------------------------------------------------------------
 
@@ -322,23 +303,13 @@ class _Link(Link):
     def _forgotten(self) -> StreamId:
         return self._recent[0][0] if len(self._recent) == _RECENT else (0, 0)
 
-    def _bad(self, error: DecodeError) -> None:
-        self.counters.bad_messages += 1
-        log.debug("%s: a message is ignored: %s", self.nsp, error)
-
     # -- saying -------------------------------------------------------------------------------------------
 
-    def say(self, message: m.Message, to: str = "") -> bool:
-        if isinstance(message, m.ClientGone):
-            return True  # Node's dialect has no word for it: the asker waits for its timeout, as in Node
-        if not to and is_durable(message):
-            words, size = self._xadd(message)
-            queued = self._bus.command(words, size)
-        else:
-            queued = self._bus.say(self._kind, *self.wire.encode(message, to))
-        self.counters.published += queued
-        self.counters.publish_dropped += not queued
-        return queued
+    def publish(self, message: m.Message, to: str) -> bool:
+        if to or not is_durable(message):
+            return super().publish(message, to)
+        words, size = self._xadd(message)
+        return self._bus.command(words, size)
 
     def _xadd(self, message: m.Message) -> tuple[Words, int]:
         entry = self.wire.encode_entry(message)
@@ -346,18 +317,11 @@ class _Link(Link):
         words: Words = ("XADD", self.wire.stream, "MAXLEN", "~", self._factory.max_len, "*", *fields)
         return words, len(entry.get("data", "")) + 128
 
-    def broadcast(self, packet: Packet, target: Target) -> Encoded | None:
-        self.say(self._said(packet, target))
-        return None
-
-    def _said(self, packet: Packet, target: Target) -> m.Broadcast:
-        return m.Broadcast(uid=self.uid, nsp=self.nsp, data=packet.data, opts=options_of(target))
-
     def broadcast_logged(self, packet: Packet, target: Target, encoded: Encoded) -> None:
         """Write an event to the log; it is delivered here when it is read there, or when it cannot be written."""
         self._sequence += 1
         seq = str(self._sequence)
-        words, _ = self._xadd(self._said(packet, target))
+        words, _ = self._xadd(self.event(packet, target))
         self._written[seq] = written = _Written(packet, target, encoded)
         asked = self._bus.ask(*words, "seq", seq)
 
@@ -385,24 +349,3 @@ class _Link(Link):
         if written.timer is not None:
             written.timer.cancel()
         return written
-
-    def ask(self, question: Question, message: m.Message) -> None:
-        if isinstance(message, m.CountSockets):  # the dialect has no word for it, but for what includes it
-            message = m.FetchSockets(uid=message.uid, nsp=message.nsp, request_id=message.request_id, opts=message.opts)
-        expect_counted(question, self._bus.count(self._kind, self.wire.base))
-        self.say(message)
-
-    async def recount(self, question: Question) -> None:
-        with contextlib.suppress(AdapterError, asyncio.TimeoutError):
-            counted = await asyncio.wait_for(self._bus.count(self._kind, self.wire.base), 2.0)
-            question.expect_count(counted - 1)
-            await name_the_dead(question, lambda uid: self._bus.count(self._kind, f"{self.wire.base}{uid}#"))
-
-    async def server_count(self) -> int:
-        return await self._bus.count(self._kind, self.wire.base)
-
-    async def drained(self) -> None:
-        await self._bus.drained()
-
-    async def settled(self) -> None:
-        await self._bus.settled()

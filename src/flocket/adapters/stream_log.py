@@ -38,3 +38,10 @@ class StreamLog(SessionLog):
         if encoded is None:
             encoded = parser.encode(packet, target.compress)
         return encoded if self.at is None else parser.with_offset(packet, encoded, id_of(self.at))
+
+    def mark(self, parser: PacketCodec, packet: Packet, encoded: Encoded | None, target: Target) -> Encoded | None:
+        if not self.position or (packet.data is not None and not isinstance(packet.data[-1], str)):
+            return encoded
+        if encoded is None:
+            encoded = parser.encode(packet, target.compress)
+        return parser.with_offset(packet, encoded, id_of(self.position))

@@ -14,6 +14,9 @@ from typing import cast
 __all__ = ["Adopter"]
 
 
+HANDSHAKE_TIME = 10.0  # seconds for a TLS handshake, as for a request head: Limits.header_time
+
+
 class Adopter:
     """`adopt(sock)` serves a connection by a protocol that `make` gives, within TLS if there is a context."""
 
@@ -44,7 +47,9 @@ class Adopter:
     async def _serve(self, sock: socket.socket, read: bytes) -> None:
         make = self._make if not read else lambda: _Fed(self._make(), read)
         try:
-            await self._loop.connect_accepted_socket(make, sock, ssl=self._tls)
+            await self._loop.connect_accepted_socket(
+                make, sock, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_TIME if self._tls else None
+            )
         except OSError:
             sock.close()  # it has gone; or it does not speak TLS
         except asyncio.CancelledError:

@@ -82,11 +82,12 @@ def decode(
 
     A BINARY_* packet comes with its number of attachments: give it to an `Assembly`.
     """
-    if text[:2] == "2[":  # an event in "/" that wants no answer: most of all packets
-        data = json.loads(text[1:], depth)
+    start = 1 if text[:2] == "2[" else _behind_id(text)
+    if start:  # an event in "/": most of all packets
+        data = json.loads(text[start:], depth)
         if type(data[0] if data else None) is not str or data[0] in RESERVED_EVENTS:
             check(EVENT, data)
-        return Packet(EVENT, "/", data)
+        return Packet(EVENT, "/", data, _id(text[1:start]) if start > 1 else None)
     head = _HEAD.match(text)
     if head is None:
         raise DecodeError("unknown packet type")
@@ -146,6 +147,15 @@ def _namespace(nsp: str, limit: int) -> str:
     if len(name) > limit or len(name.encode("utf-8", "replace")) > limit:
         raise DecodeError("namespace too long")
     return nsp
+
+
+def _behind_id(text: str) -> int:
+    """Where the list of an event in "/" with an id begins; 0 if this is another packet."""
+    if text[:1] != "2":
+        return 0
+    start = text.find("[", 2, 18)  # MAX_ID has 16 digits
+    digits = text[1:start]
+    return start if start > 0 and digits.isdigit() and digits.isascii() else 0
 
 
 def _id(digits: str) -> int:

@@ -200,6 +200,7 @@ class Polling:
         if self._poll is not None:
             self.send([CLOSE])
         self._end_post()
+        self.session = None  # or they would hold each other until the garbage collector comes
 
     def _end_post(self) -> None:
         posting, self._posting = self._posting, None

@@ -171,7 +171,7 @@ class Session:
             transport = self.transport
             self._forget(reason)
             transport.close(code, reason if code != 1000 else "")
-            self.handler.on_close(reason, description)
+            self._tell_end(reason, description)
 
     # -- what comes from below ----------------------------------------------------------------------------
 
@@ -247,7 +247,12 @@ class Session:
         if self._state == CLOSED:
             return
         self._forget(reason)
-        self.handler.on_close(reason, "")
+        self._tell_end(reason, "")
+
+    def _tell_end(self, reason: str, description: str) -> None:
+        # Let go first: handler and session would hold each other until the garbage collector comes.
+        handler, self.handler = self.handler, UNHEARD
+        handler.on_close(reason, description)
 
     # -- buffer -------------------------------------------------------------------------------------------
 

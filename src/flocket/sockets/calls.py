@@ -172,10 +172,13 @@ def error_answer(error: Exception) -> dict[str, Any]:
 class Turns:
     """One socket's handlers in order: which run, which events wait. None starts before `connection` has returned."""
 
-    __slots__ = ("_held", "_limit", "_running", "_socket", "_waiting", "_waiting_bytes", "beginning", "idle", "ready")
+    __slots__ = (
+        "_held", "_limit", "_running", "_server", "_socket", "_waiting", "_waiting_bytes", "beginning", "idle", "ready",
+    )  # fmt: skip
 
     def __init__(self, socket: Socket[Any], limit: int) -> None:
-        self._socket = socket
+        self._socket: Socket[Any] | None = socket  # until it is closed: nothing is dispatched from then on
+        self._server = socket.nsp.server
         self._limit = limit
         self._running = 0
         self._held = False  # an event is before an async guard: those behind it may not overtake it
@@ -205,7 +208,7 @@ class Turns:
         self._running += 1
         self.beginning += 1
         self.idle = self.idle and self._running < self._limit
-        self._socket.nsp.server._run_handler(coroutine, self._ended)
+        self._server._run_handler(coroutine, self._ended)
 
     def hold(self, coroutine: Coroutine[Any, Any, None]) -> None:
         """As `start`, and no other event starts until `release`."""
@@ -217,18 +220,20 @@ class Turns:
         self._held = False
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._socket.nsp.server._handler_ended(task)
+        self._server._handler_ended(task)
         self._running -= 1
         self._pump()
 
     def _pump(self) -> None:
-        while self._waiting and self._running < self._limit and self.ready and not self._held:
+        socket = self._socket
+        while self._waiting and socket is not None and self._running < self._limit and self.ready and not self._held:
             packet, size = self._waiting.popleft()
             self._waiting_bytes -= size
-            self._socket._dispatch(packet)
+            socket._dispatch(packet)
         self.idle = self.ready and self._running < self._limit and not self._waiting and not self._held
 
     def drop_waiting(self) -> None:
         """The client is gone: events that have not started never do. Those that run go on."""
         self._waiting = None
         self._waiting_bytes = 0
+        self._socket = None  # or they would hold each other until the garbage collector comes

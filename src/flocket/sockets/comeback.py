@@ -34,6 +34,10 @@ class Comebacks:
         pid, offset = auth.get("pid"), auth.get("offset")
         if not _is_word(pid) or not (offset is None or _is_word(offset)):
             return None
+        found = self._found(socket)
+        older = self._sockets.get(pid)
+        if older is not None and not self._is_same_user(found, older.data, older._log_found):
+            return None
         self.displace(pid)
         try:
             restored = await self._nsp.adapter.restore_session(pid, offset)
@@ -43,8 +47,8 @@ class Comebacks:
         if restored is None:
             return None
         saved = restored.saved
-        if not _same_user(socket.data, saved.data, self._nsp.server._make_data()):
-            log.info("%s: %s is not recovered: its middlewares found other data", self._nsp.name, saved.sid)
+        if not self._is_same_user(found, saved.data, saved.found):
+            self.give_back(restored)
             return None
         adapter, joined = self._nsp.adapter, self._nsp.adapter.sids.get(socket.id)
         if joined is not None:  # by its middlewares, under the id that it would have had
@@ -52,8 +56,25 @@ class Comebacks:
             adapter.remove_all(socket.id)
             adapter.add_all(saved.sid, rooms)
         socket.id, socket.pid, socket.data, socket.recovered = saved.sid, saved.pid, saved.data, True
-        socket._log_since, socket._log_position, socket._log_known = saved.since, saved.last, saved.known
+        socket._log_since, socket._log_known = saved.since, saved.known
+        # What it missed is sent to it, but it may go before it has received that.
+        socket._log_position = max(saved.last, restored.last)
+        socket._log_found = found if saved.found is None else {**saved.found, **found}
         return restored
+
+    def _found(self, socket: Socket[Any]) -> dict[str, Any]:
+        """What its middlewares put into the data of a socket."""
+        untouched = _facts(self._nsp.server._make_data())
+        return {key: value for key, value in _facts(socket.data).items() if not _equal(untouched.get(key), value)}
+
+    def _is_same_user(self, found: dict[str, Any], data: Any, found_before: dict[str, Any] | None) -> bool:
+        """Whether the middlewares found what they had found before: or a stolen pid would be a login."""
+        before = _facts(data) if found_before is None else found_before
+        other = [key for key, value in found.items() if not _equal(before.get(key), value)]
+        if other:
+            names = ", ".join(sorted(map(str, other)))
+            log.info("%s: a client is not recovered: its middlewares found another %s", self._nsp.name, names)
+        return not other
 
     def displace(self, pid: str) -> None:
         """A client that has this pid came, here or to another node: only one may have it.
@@ -68,6 +89,7 @@ class Comebacks:
         """A socket is connected: it has a pid from now on."""
         if socket.pid is None:
             socket.pid = self._nsp.server._make_sid()
+            socket._log_found = self._found(socket)
             if self._nsp.adapter.log is not None:
                 socket._log_since = socket._log_position = self._nsp.adapter.log.position
         self._sockets[socket.pid] = socket
@@ -91,6 +113,7 @@ class Comebacks:
                 socket._log_position,
                 position,
                 socket._log_known,
+                socket._log_found,
             )
         )
 
@@ -103,10 +126,11 @@ def _is_word(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= LONGEST
 
 
-def _same_user(found: Any, saved: Any, fresh: Any) -> bool:
-    """Whether what the middlewares put into `data` this time is what was there: or a stolen pid would be a login."""
-    now, then, untouched = _facts(found), _facts(saved), _facts(fresh)
-    return all(then.get(key) == value for key, value in now.items() if untouched.get(key) != value)
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return bool(one == other)
+    except Exception:  # the user's own comparison: what cannot be compared is another
+        return False
 
 
 def _facts(data: Any) -> dict[str, Any]:

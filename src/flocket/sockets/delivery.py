@@ -34,9 +34,12 @@ def deliver(
     """
     position = 0
     log = nsp.adapter.log
-    if log is not None and is_recorded(packet, target):
-        encoded = log.record(nsp._parser, packet, encoded, target)
-        position = log.position
+    if log is not None:
+        if is_recorded(packet, target):
+            encoded = log.record(nsp._parser, packet, encoded, target)
+            position = log.position
+        elif packet.id is None:
+            encoded = log.mark(nsp._parser, packet, encoded, target)
     sent = 0
     volatile = target.volatile
     for socket in sockets:

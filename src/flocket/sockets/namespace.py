@@ -6,14 +6,13 @@ Knows its sockets and registry; does not know sessions, or what other nodes ther
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable
 from copy import deepcopy
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic
 
 from flocket.codec.plain import plain
-from flocket.codec.socketio import Packet, PacketType
+from flocket.codec.socketio import Packet
 from flocket.errors import AckTimeout, ConfigError, ConnectError, Disconnected
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.answers import Answers
@@ -31,9 +30,10 @@ from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
     from flocket.sockets.client import Client
+    from flocket.sockets.dynamic import ParentNamespace
     from flocket.sockets.server import Server
 
-__all__ = ["Namespace", "ParentNamespace"]
+__all__ = ["Namespace"]
 
 _Call = tuple[str, EventHandler]  # of which event
 
@@ -60,6 +60,7 @@ class Namespace(Sends, Receives, Generic[T]):
         self._ack_head = b"43" if name == "/" else f"43{name},".encode()
         self._ack_ids = 0
         self._entering = 0  # clients whose middlewares run
+        self._kept = False  # though it is empty
         self.adapter: Adapter = server._make_adapter(self)
         self._comebacks = None if server._recovery is None else Comebacks(self)
         self._parent: ParentNamespace[T] | None = None
@@ -215,8 +216,18 @@ class Namespace(Sends, Receives, Generic[T]):
                 failed(socket, event, error, None)
 
     def _give_up_if_empty(self) -> None:
-        if self._parent is not None and not self.sockets and not self._entering:
+        if self._parent is None or self.sockets or self._entering:
+            return
+        kept = self.adapter.log
+        if kept is None or not kept.awaits:
             self._parent._child_emptied(self)
+        elif not self._kept:
+            self._kept = True  # for those who are away and may be back
+            self.server._deadlines.after(kept.window + 1.0, self._no_longer_kept)  # behind the end of it
+
+    def _no_longer_kept(self) -> None:
+        self._kept = False
+        self._give_up_if_empty()
 
     # -- emissions: what a BroadcastOperator asks of its sphere ----------------------------------------------
 
@@ -304,83 +315,6 @@ class Namespace(Sends, Receives, Generic[T]):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name} {len(self.sockets)} sockets>"
-
-
-class ParentNamespace(Namespace[T]):
-    """A dynamic namespace: children are made as clients ask for them, and share its registry. Emitting reaches all."""
-
-    def __init__(
-        self,
-        server: Server[T],
-        name: str,
-        test: re.Pattern[str] | Callable[[str, dict[str, Any]], Any],
-        cleanup: bool,
-        child_class: type[Namespace[T]],
-    ) -> None:
-        super().__init__(server, name)
-        self.children: dict[str, Namespace[T]] = {}
-        self._test = test
-        self._cleanup = cleanup
-        self._child_class = child_class
-
-    def matches(self, name: str) -> bool:
-        """Whether this is a pattern, and the name fits it."""
-        return isinstance(self._test, re.Pattern) and self._test.search(name) is not None
-
-    def allows(self, name: str, auth: dict[str, Any]) -> Any:
-        """What the callable says, or an awaitable of it; False for a pattern."""
-        return False if isinstance(self._test, re.Pattern) else self._test(name, auth)
-
-    def child(self, name: str) -> Namespace[T]:
-        """The child of that name, made if need be."""
-        child = self.children.get(name)
-        if child is None:
-            if self._child_class is Namespace:
-                child = Namespace(self.server, name, self._events)
-            else:  # its methods are bound to it, so it has a registry of its own
-                child = self._child_class(self.server, name)
-                child._events.include(self._events)
-            child._parent = self
-            self.children[name] = child
-            self.server._namespace_made(child)
-        return child
-
-    def _child_emptied(self, child: Namespace[T]) -> None:
-        if self._cleanup and self.children.get(child.name) is child:
-            del self.children[child.name]
-            self.server._namespace_gone(child)
-
-    def broadcast(self, packet: Packet, target: Target) -> Emission:
-        self.server._elsewhere()  # NotRunning is said also while there are no children
-        self._parser.encode(packet)
-        return self._each(lambda child: child.broadcast(Packet(PacketType.EVENT, child.name, packet.data), target))
-
-    def join_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
-        return self._each(lambda child: child.join_sockets(target, rooms))
-
-    def leave_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
-        return self._each(lambda child: child.leave_sockets(target, rooms))
-
-    def close_sockets(self, target: Target, close: bool) -> Emission:
-        return self._each(lambda child: child.close_sockets(target, close))
-
-    def _each(self, do: Callable[[Namespace[T]], Emission]) -> Emission:
-        emissions = [do(child) for child in list(self.children.values())]
-
-        async def all_done() -> None:
-            for emission in emissions:
-                await emission
-
-        return Emission(all_done)
-
-    async def count_sockets(self, target: Target) -> int:
-        return sum([await child.count_sockets(target) for child in list(self.children.values())])
-
-    async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
-        raise ConfigError("emit_with_ack() is not supported on parent namespaces: ask each child's sockets")
-
-    async def fetch(self, target: Target) -> list[RemoteSocket]:
-        raise ConfigError("fetch_sockets() is not supported on parent namespaces: fetch each child's")
 
 
 def _copy(data: Any) -> Any:

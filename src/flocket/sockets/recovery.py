@@ -19,6 +19,8 @@ from flocket.sockets.target import Target
 
 __all__ = ["UNRECOVERABLE", "Entry", "Restored", "Saved", "SessionLog", "is_recorded"]
 
+SESSIONS = 100_000  # of one namespace that are away: more, and those that left first are forgotten
+
 # Ends that somebody meant: such a client starts anew (Socket.IO, "connection state recovery").
 UNRECOVERABLE = frozenset({"parse error", "client namespace disconnect", "server namespace disconnect"})
 
@@ -37,13 +39,15 @@ class Saved:
     last: int = 0
     left: int = 0
     known: str | None = None  # the offset that its client had when it came here from another log; it stands for `since`
+    found: dict[str, Any] | None = None  # what its middlewares put into `data`; None: not known here
 
 
 class Restored(NamedTuple):
-    """A socket that does come back, with what was sent to its rooms meanwhile."""
+    """A socket that does come back, with what was sent to its rooms meanwhile, up to the position `last`."""
 
     saved: Saved
     missed: list[Encoded]
+    last: int = 0
 
 
 class Entry(NamedTuple):
@@ -65,6 +69,7 @@ class SessionLog:
         self._now = now
         self._epoch = os.urandom(6).hex()  # an offset of another life of this process means nothing here
         self._entries: deque[Entry] = deque()
+        self._bytes = 0  # of all entries
         self._sessions: dict[str, tuple[float, Saved]] = {}
         self.position = 0
         self._trimmed = 0  # the newest position that the log no longer has
@@ -78,12 +83,24 @@ class SessionLog:
         encoded = parser.with_offset(packet, encoded, f"{self._epoch}-{self.position}")
         encoded.event = event
         self._entries.append(Entry(self.position, self._now(), target.rooms, target.except_rooms, encoded))
+        self._bytes += _size(encoded)
         self._trim()
         return encoded
+
+    def mark(self, parser: PacketCodec, packet: Packet, encoded: Encoded | None, target: Target) -> Encoded | None:
+        """An event that is not kept. A client takes a last argument that is text for an offset: then it gets one."""
+        data = packet.data
+        if data is not None and not isinstance(data[-1], str):
+            return encoded
+        if encoded is None:
+            encoded = parser.encode(packet, target.compress)
+        return parser.with_offset(packet, encoded, f"{self._epoch}-{self.position}")
 
     def save(self, saved: Saved) -> None:
         """A socket has gone, and may be back within the window."""
         self._forget_old()
+        while len(self._sessions) >= SESSIONS:
+            del self._sessions[next(iter(self._sessions))]
         self._sessions[saved.pid] = (self._now() + self._recovery.window, saved)
 
     def take(self, pid: str, offset: str | None) -> Restored | None:
@@ -92,7 +109,16 @@ class SessionLog:
         Whatever the answer, the session is gone from here: it is restored once, or never.
         """
         found = self.take_entries(pid, offset)
-        return None if found is None else Restored(found[0], [entry.encoded for entry in found[1]])
+        if found is None:
+            return None
+        saved, entries = found
+        return Restored(saved, [entry.encoded for entry in entries], entries[-1].position if entries else 0)
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a socket is away that may be back."""
+        self._forget_old()
+        return bool(self._sessions)
 
     def rooms_of(self, pid: str) -> frozenset[str] | None:
         """The rooms of a socket that is away; None if it is not kept here."""
@@ -124,10 +150,14 @@ class SessionLog:
         return int(digits)
 
     def _trim(self) -> None:
-        oldest = self._now() - self._recovery.window
-        entries = self._entries
-        while entries and (entries[0].when < oldest or len(entries) > self._recovery.packets):
-            self._trimmed = entries.popleft().position
+        entries, recovery = self._entries, self._recovery
+        oldest = self._now() - recovery.window
+        while entries and (
+            entries[0].when < oldest or len(entries) > recovery.packets or self._bytes > recovery.bytes
+        ):
+            entry = entries.popleft()
+            self._bytes -= _size(entry.encoded)
+            self._trimmed = entry.position
 
     def _forget_old(self) -> None:
         # In the order of saving, which is that of ending: all windows are equally long.
@@ -147,3 +177,7 @@ def _concerns(entry: Entry, rooms: frozenset[str]) -> bool:
     if entry.rooms is not None and rooms.isdisjoint(entry.rooms):
         return False
     return rooms.isdisjoint(entry.except_rooms)
+
+
+def _size(encoded: Encoded) -> int:
+    return sum(len(frame.wire) for frame in encoded.frames)

@@ -1,4 +1,4 @@
-"""The namespaces of one process and what they share: options, registry of "/", tasks, the engine's sessions.
+"""The namespaces of one process and what they share: options, registry of "/", the engine's sessions.
 
 Knows no network and no clock: serving/server.py puts it behind a port, and is what users call Server.
 """
@@ -6,38 +6,33 @@ Knows no network and no clock: serving/server.py puts it behind a port, and is w
 from __future__ import annotations
 
 import asyncio
-import inspect
-import logging
 import os
 import re
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from threading import get_ident
 from typing import Any, Generic, TypeVar, overload
 
 from flocket.engine.contracts import Handler
 from flocket.engine.engine import Engine
 from flocket.engine.session import Session
 from flocket.engine.sid import make_sid, make_tag
-from flocket.errors import AckTimeout, ConfigError, NotRunning
+from flocket.errors import ConfigError
 from flocket.observe import Counters
 from flocket.options import EngineOptions, Limits, Recovery
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.client import Client
 from flocket.sockets.contracts import LoopRuntime, Parser
+from flocket.sockets.dynamic import ParentNamespace
 from flocket.sockets.events import Events
 from flocket.sockets.generics import T
-from flocket.sockets.namespace import Namespace, ParentNamespace
+from flocket.sockets.namespace import Namespace
 from flocket.sockets.parsers import choose_parser
 from flocket.sockets.receives import Receives
 from flocket.sockets.sends import BroadcastOperator, Sends
+from flocket.sockets.tasks import Tasks
 
 __all__ = ["AdapterFactory", "Server", "ServerOptions"]
 
-log = logging.getLogger("flocket")
-
-R = TypeVar("R")
 N = TypeVar("N", bound=Namespace[Any])
 AdapterFactory = Callable[[Namespace[Any]], Adapter]
 NamespaceTest = Callable[[str, dict[str, Any]], Any]
@@ -56,7 +51,7 @@ class ServerOptions:
     recovery: Recovery | None = None
 
 
-class Server(Sends, Receives, Generic[T]):
+class Server(Sends, Receives, Tasks, Generic[T]):
     """All of `io` but serving. `io` itself stands for `io.of("/")`."""
 
     def __init__(self, options: ServerOptions, runtime: LoopRuntime) -> None:
@@ -290,115 +285,3 @@ class Server(Sends, Receives, Generic[T]):
 
     def _make_sid(self) -> str:
         return make_sid(self._tag, os.urandom)
-
-    # -- loop and threads -------------------------------------------------------------------------------------
-
-    def _elsewhere(self) -> bool:
-        """Whether the caller is in another thread than the loop. Raises NotRunning when there is no loop."""
-        thread = self._runtime.thread
-        if get_ident() == thread:
-            return False
-        if not thread:
-            raise NotRunning("the server is not running; from outside a cluster, use flocket.Emitter")
-        return True
-
-    def _only_here(self, what: str) -> None:
-        """What must be awaited is awaited in the loop."""
-        if self._elsewhere():
-            raise NotRunning(f"{what} is awaited in the server's loop; from another thread, use io.from_thread")
-
-    def create_task(self, coroutine: Coroutine[Any, Any, R]) -> asyncio.Task[R]:
-        """Run a coroutine beside; its error is logged, and it is cancelled when the server closes."""
-        return self._own_task(coroutine, self._tasks)
-
-    def _own_task(self, coroutine: Coroutine[Any, Any, R], owner: set[asyncio.Task[Any]]) -> asyncio.Task[R]:
-        try:
-            self._only_here("create_task")
-        except NotRunning:
-            coroutine.close()
-            raise
-        task = self._runtime.create_task(coroutine)
-        owner.add(task)
-
-        def ended(task: asyncio.Task[Any]) -> None:
-            owner.discard(task)
-            if not task.cancelled() and task.exception() is not None:
-                self.counters.handler_errors += 1
-                log.error("a background task failed", exc_info=task.exception())
-
-        task.add_done_callback(ended)
-        return task
-
-    def _run_handler(
-        self, coroutine: Coroutine[Any, Any, Any], ended: Callable[[asyncio.Task[Any]], None] | None = None
-    ) -> None:
-        """Run what calls the user's functions and sees to their errors. No disconnect cancels it.
-
-        `ended` is told of its end in place of `_handler_ended`, and passes that on: one callback is cheaper than two.
-        """
-        task = self._runtime.create_task(coroutine)
-        self._handlers.add(task)
-        task.add_done_callback(ended or self._handler_ended)
-
-    def _handler_ended(self, task: asyncio.Task[Any]) -> None:
-        self._handlers.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.counters.handler_errors += 1
-            log.error("a handler's task failed", exc_info=task.exception())
-
-    async def _settled(self, wait: Callable[[], Awaitable[None]]) -> None:
-        """What an Emission awaits, wherever it is awaited: from another thread's loop, by way of ours."""
-        thread = self._runtime.thread
-        if get_ident() == thread:
-            await wait()
-            return
-        await asyncio.sleep(0)
-        if not thread:
-            return  # the end has come meanwhile: nothing is waited for any more
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-
-        def finish() -> None:
-            if not done.done():
-                done.set_result(None)
-
-        async def here() -> None:
-            try:
-                await wait()
-            finally:
-                with suppress(RuntimeError):  # the other loop has closed: nobody waits
-                    loop.call_soon_threadsafe(finish)
-
-        self._runtime.post(lambda: self._run_handler(here()))
-        await done
-
-    async def _await_if_needed(self, value: Any) -> Any:
-        return await value if inspect.isawaitable(value) else value
-
-    def _call_watcher(self, function: Callable[..., Any], args: tuple[Any, ...]) -> None:
-        """Call one of the user's observers: plain or async, its error logged."""
-        try:
-            result = function(*args)
-        except Exception:
-            self.counters.handler_errors += 1
-            log.exception("an observer failed")
-            return
-        if inspect.isawaitable(result):
-            self._run_handler(self._await_if_needed(result))
-
-    async def _within(self, seconds: float, done: asyncio.Event, values: list[Any]) -> None:
-        """Wait for `done`. Raises AckTimeout with the values that came, in the wheel's time."""
-        late = False
-
-        def too_late() -> None:
-            nonlocal late
-            late = not done.is_set()
-            done.set()
-
-        deadline = self._deadlines.after(seconds, too_late)
-        try:
-            await done.wait()
-        finally:
-            self._deadlines.cancel(deadline)
-        if late:
-            raise AckTimeout(f"not every acknowledgement came within {seconds:g} s", list(values))

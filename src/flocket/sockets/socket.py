@@ -58,6 +58,7 @@ class Socket(Hears, Sends, Generic[T]):
         "_handshake",
         "_issued",
         "_last_rooms",
+        "_log_found",
         "_log_known",
         "_log_position",
         "_log_since",
@@ -79,6 +80,7 @@ class Socket(Hears, Sends, Generic[T]):
         self.recovered = False
         self.pid: str | None = None  # known to the client alone; only where recovery is on
         self._log_known: str | None = None
+        self._log_found: dict[str, Any] | None = None
         self._log_since = self._log_position = 0  # positions of recovery's log: see Saved
         self._client = client
         self._session: Session = client.session
@@ -198,8 +200,13 @@ class Socket(Hears, Sends, Generic[T]):
         if volatile and not session.writable:
             self.nsp._counters.volatile_dropped += 1
             return
-        if self.pid is not None and packet.id is None and not volatile:
-            self.nsp.adapter.unicast(packet, Target(rooms=(self.id,), compress=encoded.frames[0].compress))
+        if self.pid is not None and packet.id is None:
+            adapter = self.nsp.adapter
+            target = Target((self.id,), volatile=volatile, compress=encoded.frames[0].compress)
+            if volatile:
+                adapter.broadcast_local(packet, target)
+            else:
+                adapter.unicast(packet, target)
             return
         if self._outgoing is not None:
             self._tell_outgoing(packet.data)
@@ -388,6 +395,7 @@ class Socket(Hears, Sends, Generic[T]):
     def _abandon(self) -> None:
         """Let go of all that was waiting for this client."""
         self._turns.drop_waiting()
+        self._emission = None  # which knows this socket
         if self._acks is not None:
             self._acks.abandon()
         if self._listeners is not None:

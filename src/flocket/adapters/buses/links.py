@@ -27,6 +27,7 @@ _FDS = 32
 _ROOM_FOR_FDS = socket.CMSG_SPACE(4 * _FDS)
 # As plain numbers: `&` of the enumerations costs more than the system call.
 _TRUNCATED, _DONT_WAIT = int(socket.MSG_CTRUNC), int(socket.MSG_DONTWAIT)
+_CLOSE_ON_EXEC = int(getattr(socket, "MSG_CMSG_CLOEXEC", 0))  # macOS has none: then by a call for each descriptor
 _HEAD = struct.Struct("!IB")  # length of the payload, kind
 _CARRIES = 0x80  # set in the kind of a frame that has a descriptor: a read may return frames before it, too
 
@@ -172,7 +173,7 @@ class Inbound:
         if self._closed:
             return None
         try:
-            data, ancillary, flags, _ = self._sock.recvmsg(_READ, _ROOM_FOR_FDS)
+            data, ancillary, flags, _ = self._sock.recvmsg(_READ, _ROOM_FOR_FDS, _CLOSE_ON_EXEC)
         except (BlockingIOError, InterruptedError):
             return None
         except OSError:
@@ -218,6 +219,6 @@ class Inbound:
 def _descriptors(raw: bytes) -> list[int]:
     fds = array.array("i")
     fds.frombytes(raw[: len(raw) - len(raw) % fds.itemsize])
-    for fd in fds:
+    for fd in () if _CLOSE_ON_EXEC else fds:
         os.set_inheritable(fd, False)
     return list(fds)

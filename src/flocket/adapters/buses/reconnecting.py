@@ -115,7 +115,7 @@ class Reconnecting:
         loop = asyncio.get_running_loop()
         while (connection := self.connection) is not None:
             quiet = loop.time() - connection.heard
-            if quiet < IDLE_TIME and not self.overdue(connection):
+            if quiet < IDLE_TIME:
                 await _wait(self._lost, IDLE_TIME - quiet)
                 continue
             try:
@@ -124,10 +124,6 @@ class Reconnecting:
                 connection.errors.append(str(error) or f"no sign of life within {PROBE_TIME:g} s")
                 connection.abort()
                 await self._lost.wait()
-
-    def overdue(self, connection: RespConnection) -> bool:
-        """Whether a server that says something still owes too much."""
-        return False
 
     async def _reopen(self) -> None:
         delay = FIRST_DELAY

@@ -59,10 +59,6 @@ class Ear(Reconnecting):
             self._table(kind).pop(name, None)
             self._command(_UNDO[kind], name)
 
-    @property
-    def subscriptions(self) -> list[tuple[Kind, bytes]]:
-        return list(self._hearers)
-
     def confirmed(self, kind: Kind, name: bytes) -> bool:
         """Whether Redis has said that it is subscribed, and has not taken it back."""
         return (kind, name) in self._confirmed_now

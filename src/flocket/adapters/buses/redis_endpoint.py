@@ -42,7 +42,6 @@ class Endpoint:
     username: str | None = None
     password: str | None = None
     tls: ssl.SSLContext | None = None
-    server_name: str | None = None  # whom the certificate must name, if not `host`
     credentials: Any = None  # redis-py's CredentialProvider
     sentinels: tuple[Sentinel, ...] = ()
     service: str = ""
@@ -138,7 +137,7 @@ class Endpoint:
                     transport,
                     connection,
                     self.tls,
-                    server_hostname=self.server_name or self.host,
+                    server_hostname=self.host,
                     ssl_handshake_timeout=GREETING_TIME,
                 )
             except BaseException:

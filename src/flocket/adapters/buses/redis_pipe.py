@@ -84,7 +84,3 @@ class Pipe(Reconnecting):
 
     def closed(self) -> None:
         self._room.set()
-
-    def overdue(self, connection: RespConnection) -> bool:
-        # Replies come in order: while they come, the server is alive, however many are still owed.
-        return False

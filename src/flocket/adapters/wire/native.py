@@ -91,10 +91,6 @@ class Native:
             return bytes((VERSION, _PLAIN)) + body
         return bytes((VERSION, _SIGNED)) + self._sign(channel, body) + body
 
-    def forget(self, channel: str) -> None:
-        """Nothing more is said there."""
-        self._sent.pop(channel, None)
-
     def _sign(self, channel: str, body: bytes) -> bytes:
         # The channel is signed too, or a message could be repeated on another one.
         assert self._key is not None
