@@ -39,9 +39,9 @@ class Limits:
     attachment_bytes: int = 10_000_000  # all attachments of one packet together
     attachment_time: float = 30.0  # until the last attachment of a packet is there
     handlers: int = 100  # handlers of one client that run at once; its further events wait
-    send_bytes: int = 1_000_000  # what may wait for a client that does not read
+    send_bytes: int = 1_000_000  # what may wait for a client that does not read; beyond it the client is closed
     send_packets: int = 10_000  # likewise, counted in packets
-    send_time: float = 5.0  # how long more than that may wait before the client is closed as a slow consumer
+    send_time: float = 5.0  # how long more than half of that may wait before it is closed as a slow consumer
     unconnected: int = 10_000  # sessions of this process that are in no namespace yet
     close_time: float = 5.0  # until the peer has answered a close frame
 

@@ -54,3 +54,15 @@ def test_a_certificate_that_is_none(workers: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("arguments", [["--workers", "0"], ["--drain", "-1"], ["--adapter", "http://x"]])
 def test_an_option_that_makes_no_sense(arguments: list[str], tmp_path: Path) -> None:
     refused(tmp_path, "demo", "--port", "0", *arguments)
+
+
+def test_a_broker_that_is_not_there(tmp_path: Path) -> None:
+    url = f"redis://127.0.0.1:{free_port()}"
+    for workers, attempts in (("1", 1), ("2", 3)):
+        command = flocket("demo", "--port", "0", "--workers", workers, "--adapter", url)
+        ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+                               env={**os.environ, "PYTHONPATH": str(ROOT / "src")})
+        assert ended.returncode != 0
+        lines = [line for line in ended.stderr.splitlines() if "worker 0" not in line]
+        assert len(lines) == attempts, ended.stderr
+        assert all(line.endswith(f"the server could not start: Redis at {url}: connection refused") for line in lines)

@@ -194,6 +194,18 @@ def test_a_rolling_reload_under_traffic_replaces_all_and_refuses_nobody() -> Non
         assert order == ["worker 0 ready", "worker 0 ended", "worker 1 ready", "worker 1 ended"]
 
 
+def test_a_reload_that_is_asked_for_during_another_begins_when_that_is_over() -> None:
+    with service(1) as svc, svc.connect() as poll:
+        send(poll, "/wait")
+        time.sleep(0.1)
+        svc.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(svc.ready()) == 2)
+        svc.process.send_signal(signal.SIGHUP)  # the first one's old worker may not have ended
+        svc.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: len(svc.ready()) == 3, 10)
+        wait_until(lambda: svc.alive() == [svc.ready()[-1][1]], 10)
+
+
 def test_a_second_start_on_the_port_says_so_in_one_line() -> None:
     for sticky in ("session", "address"):
         with service(1, sticky) as svc, runtime_folder() as folder:

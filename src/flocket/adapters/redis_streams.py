@@ -91,6 +91,10 @@ class RedisStreamsAdapter(RedisFactory):
         self._links: dict[str, _Link] = {}
         self._readers: list[Reader] = []
 
+    @property
+    def prefix(self) -> str:
+        return self.channel_prefix
+
     def __call__(self, nsp: Namespace[Any]) -> Adapter:
         return _Namespace(nsp, self)
 

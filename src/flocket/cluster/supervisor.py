@@ -80,7 +80,8 @@ class Supervisor:
         self._complete = False  # all were ready once: the start is over
         self._stopping = False
         self._status = 0
-        self._to_reload: list[int] = []
+        self._to_reload: list[int] = []  # workers still to be replaced, one after another
+        self._reload_again = False  # asked for while one was under way
 
     def run(self) -> int:
         with self._handling_signals():
@@ -222,6 +223,8 @@ class Supervisor:
         elif worker.replaces is not None and worker.replaces.process.pid in self._workers:
             log.error("%s could not start (%s): the one before it goes on; reload given up", worker, how)
             self._to_reload.clear()
+            if self._reload_again:
+                self._reload()
         elif not self._stopping:
             self._replace(worker, how)
 
@@ -266,15 +269,19 @@ class Supervisor:
                 self._end(worker)
 
     def _reload(self) -> None:
-        under_way = bool(self._to_reload)
+        if self._to_reload:
+            self._reload_again = True  # what is under way may have begun before the change
+            return
+        self._reload_again = False
         self._to_reload = list(range(self._wanted))
-        if not under_way:
-            self._reload_next()
+        self._reload_next()
 
     def _reloaded(self, number: int) -> None:
         if self._to_reload and self._to_reload[0] == number:
             del self._to_reload[0]
             self._reload_next()
+        if not self._to_reload and self._reload_again:
+            self._reload()
 
     def _reload_next(self) -> None:
         while self._to_reload:

@@ -30,8 +30,6 @@ __all__ = ["Engine"]
 
 log = logging.getLogger("flocket")
 
-HIGH_WATER = 65_536  # bytes: asyncio's own mark
-
 A = TypeVar("A", Exchange, Upgrade)  # who asks to be let in
 
 BUSY = Refusal(
@@ -61,9 +59,9 @@ class Engine:
         self.unconnected = 0  # sessions that nobody has vouched for yet; kept by whoever makes the handlers
         self.draining = False  # no new session is opened
         self._asking = 0  # requests that wait for `allow_request`
-        # Less what is in the transport by then: it holds as much before it says that it is not writable.
-        self.send_bytes = options.limits.send_bytes - min(HIGH_WATER, options.limits.send_bytes // 10)
-        self.send_packets = options.limits.send_packets
+        # From here on a client is slow, and has `send_time` to catch up; at the bound itself it has none.
+        self.send_bytes = options.limits.send_bytes // 2
+        self.send_packets = options.limits.send_packets // 2
         self.call_soon = runtime.call_soon
         self.cors = Cors(options.cors_origins, options.cors_credentials)
         self._on_session = on_session

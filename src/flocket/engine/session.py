@@ -23,7 +23,6 @@ __all__ = ["Carrier", "Session"]
 PING = Frame.of(b"2", compress=False)
 PONG = Frame.of(b"3", compress=False)
 CLOSE = Frame.of(b"1", compress=False)
-AT_ONCE = 4  # times the bound at which a slow client is closed without further waiting
 
 OPEN, CLOSING, CLOSED = range(3)
 
@@ -58,7 +57,6 @@ class Session:
         "_slow",
         "_state",
         "_waiting_pong",
-        "_waits_behind",
         "data",
         "handler",
         "id",
@@ -82,7 +80,6 @@ class Session:
         self._buffered = 0
         self._drained: list[Callable[[], None]] | None = None
         self._slow: Deadline | None = None
-        self._waits_behind = 0  # bytes that the transport held when what is here began to wait
         self._waiting_pong = False
         self._refreshed = False
         self._deadline: Deadline | None = None
@@ -261,10 +258,7 @@ class Session:
     def flush(self) -> None:
         """Write what was sent within this turn; called once a turn by the engine."""
         out, transport = self._out, self.transport
-        if out and self._state != CLOSED:
-            if not transport.writable:
-                self._waits_behind = transport.pending()  # only this once: whoever waits is not asked to flush again
-                return
+        if out and transport.writable and self._state != CLOSED:
             self._out = []
             self._buffered = 0
             transport.send(out)
@@ -277,7 +271,6 @@ class Session:
             out = self._out
             self._out = []
             self._buffered = 0
-            self._waits_behind = 0
             transport.send(out)
         if self._out:
             return
@@ -297,13 +290,9 @@ class Session:
             self.flush()  # nobody is slow: this turn simply sent much
             return
         engine = self._engine
-        # Since an earlier turn it has taken nothing at all: it does not read, and gets no more than the bound.
-        stuck = 0 < self._waits_behind <= self.transport.pending()
-        if (
-            stuck
-            or self._buffered - newest > AT_ONCE * engine.send_bytes
-            or len(self._out) > AT_ONCE * engine.send_packets
-        ):
+        limits = engine.options.limits
+        # Without the newest, which alone may be larger than all that may wait.
+        if self._buffered - newest > limits.send_bytes or len(self._out) > limits.send_packets:
             self._too_slow()
         elif self._slow is None:
             self._slow = engine.deadlines.after(engine.options.limits.send_time, self._still_slow)

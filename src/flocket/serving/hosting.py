@@ -11,8 +11,8 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any
 
@@ -25,6 +25,7 @@ from flocket.cluster.place import Sticky
 from flocket.cluster.runtime import Inherited
 from flocket.serving.app import LAST_PLACES, EngineApp
 from flocket.serving.asgi import ASGIApp
+from flocket.serving.beside import Beside
 from flocket.serving.health import Health
 from flocket.serving.membership import Membership, membership_of
 from flocket.serving.routes import routes_of
@@ -122,7 +123,9 @@ class _Host(uvicorn.Server):
         self._membership = membership
         if membership is not None:
             await membership.join()
-        await self.lifespan.startup()
+        app = self.config.app.app if isinstance(self.config.app, Health) else None
+        with _quiet() if isinstance(app, EngineApp | Beside) else nullcontext():
+            await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
         self.servers = []
@@ -196,6 +199,21 @@ class _Host(uvicorn.Server):
             self.should_exit = True
             await serving
             raise
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep uvicorn from repeating what lifespan.py has said of a failure."""
+    uvicorns = logging.getLogger("uvicorn.error")
+    uvicorns.addFilter(_nothing)
+    try:
+        yield
+    finally:
+        uvicorns.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
 
 
 def _http_protocol() -> Any:

@@ -25,8 +25,8 @@ from flocket.sockets.server import ServerOptions
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
-    from flocket.cluster.far import FarMesh
     from flocket.serving.asgi import ASGIApp
+    from flocket.serving.membership import Reach
 
 __all__ = ["Server"]
 
@@ -109,7 +109,7 @@ class Server(EngineApp, SocketsServer[T]):
         self._lifespan_context: AbstractAsyncContextManager[Any] | None = None
         self.engine = EngineEvents(self._engine)
         self._front = self._engine
-        self._far: FarMesh | None = None
+        self._far: Reach | None = None
         self._worker = worker_number()
 
     @property
@@ -145,13 +145,19 @@ class Server(EngineApp, SocketsServer[T]):
         await SocketsServer._start(self)
         lines = getattr(self._adapter, "lines", None)
         if lines is not None:
-            from flocket.serving.membership import reach_far
+            from flocket.serving.membership import Reach
 
-            self._far = reach_far(self, lines, self._engine.options.path)
+            self._far = Reach(self, lines)
+            await self._far.start()
         if self._user_lifespan is not None:
             context = self._user_lifespan(self)
             await context.__aenter__()
             self._lifespan_context = context  # only what was entered is left
+
+    async def _come_to_rest(self, seconds: float, caller: asyncio.Task[Any] | None) -> None:
+        if self._far is not None:
+            self._far.leave()
+        await super()._come_to_rest(seconds, caller)
 
     def _end_sessions(self) -> None:
         SocketsServer._end_sessions(self)
@@ -166,8 +172,9 @@ class Server(EngineApp, SocketsServer[T]):
             self._ended, self._begun, self._resting, self._lifespan_context = False, None, None, None
 
     async def _stop(self) -> None:
-        if self._far is not None:
-            self._far.close()
+        far, self._far = self._far, None
+        if far is not None:
+            far.close()
         await self._end_tasks()
         try:
             if self._lifespan_context is not None:
@@ -223,6 +230,8 @@ class Server(EngineApp, SocketsServer[T]):
         of_adapter = getattr(self._adapter, "stats", None)
         if of_adapter is not None:
             counts |= {f"adapter_{name}": value for name, value in of_adapter().items()}
+        if self._far is not None:
+            counts |= self._far.stats()
         return counts
 
     def health(self) -> dict[str, Any]:
