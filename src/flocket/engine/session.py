@@ -293,9 +293,8 @@ class Session:
             self.flush()  # nobody is slow: this turn simply sent much
             return
         engine = self._engine
-        limits = engine.options.limits
         # Without the newest, which alone may be larger than all that may wait.
-        if self._buffered - newest > limits.send_bytes or len(self._out) > limits.send_packets:
+        if self._buffered - newest > engine.most_bytes or len(self._out) > engine.options.limits.send_packets:
             self._too_slow()
         elif self._slow is None:
             self._slow = engine.deadlines.after(engine.options.limits.send_time, self._still_slow)
