@@ -57,7 +57,10 @@ class EngineEvents:
         `headers` is the list of an answer's (name, value) pairs, yours to append to.
         """
         if event not in ENGINE_EVENTS:
-            raise ConfigError(f"{event!r}: the engine tells of {', '.join(ENGINE_EVENTS)}")
+            raise ConfigError(
+                f"{event!r}: the engine below a Server tells of {', '.join(ENGINE_EVENTS)}; "
+                "of clients io.on tells, and of sessions alone an EngineServer"
+            )
 
         def register(function: F) -> F:
             self._engine.on(event, function)
