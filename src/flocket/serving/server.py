@@ -151,13 +151,6 @@ class Server(EngineApp, SocketsServer[T]):
 
     # -- life -----------------------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Server[T]:
-        await self._begin()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
-
     def _join_siblings(self, adapter: ClusterAdapter) -> None:
         if not self._adapter_chosen:
             self._use_adapter(adapter)
@@ -247,6 +240,7 @@ class Server(EngineApp, SocketsServer[T]):
         counts = self.counters.snapshot()
         counts["sessions_now"] = self._engine.clients_count
         counts["sockets_now"] = sum(len(nsp.sockets) for nsp in self._namespaces.values())
+        counts["rooms_now"] = sum(len(nsp.rooms) for nsp in self._namespaces.values())
         counts["namespaces_now"] = len(self._namespaces)
         of_adapter = getattr(self._adapter, "stats", None)
         if of_adapter is not None:
