@@ -242,7 +242,7 @@ class Server(EngineApp, SocketsServer[T]):
         counts["sockets_now"] = sum(len(nsp.sockets) for nsp in self._namespaces.values())
         counts["rooms_now"] = sum(len(nsp.rooms) for nsp in self._namespaces.values())
         counts["namespaces_now"] = len(self._namespaces)
-        of_adapter = getattr(self._adapter, "stats", None)
+        of_adapter = self._asked("stats")
         if of_adapter is not None:
             counts |= {f"adapter_{name}": value for name, value in of_adapter().items()}
         if self._far is not None:
@@ -252,7 +252,12 @@ class Server(EngineApp, SocketsServer[T]):
     def health(self) -> dict[str, Any]:
         """Whether this worker serves: "starting", "ok", "draining" or "closed"; and what its adapter says."""
         told = {**super().health(), "worker": self.worker}
-        adapter = getattr(self._adapter, "health", None)
+        adapter = self._asked("health")
         if adapter is not None:
             told["adapter"] = adapter()
         return told
+
+    def _asked(self, name: str) -> Callable[[], Any] | None:
+        # What joins the nodes, for all namespaces; of a class that does so for each, the first one's.
+        joins = self._root.adapter if isinstance(self._adapter, type) else self._adapter
+        return getattr(joins, name, None)
