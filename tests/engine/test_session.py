@@ -355,3 +355,36 @@ def test_when_drained_is_called_once_all_has_left_or_the_session_has_ended() -> 
     ears.session.when_drained(lambda: calls.append("after"))
     world.clock.turn()
     assert calls[-1] == "after"
+
+
+@pytest.mark.parametrize(("query", "expected"), [("EIO=4", b"bAQI="), ("EIO=3", b"b4AQI=")])
+def test_a_client_that_takes_no_binary_frames_gets_base64(query: str, expected: bytes) -> None:
+    world = World(allow_eio3=True)
+    transport, ears = world.socket(f"{query}&transport=websocket&b64=1")
+    ears.session.send_message("x")
+    ears.session.send_message(b"\x01\x02")
+    world.clock.turn()
+    assert transport.sent == [b"4x", expected]
+    transport.receive(expected.decode())
+    assert ears.heard == [b"\x01\x02"]
+    transport.receive("b4!" if query == "EIO=3" else "b!")
+    assert [reason for reason, _ in ears.closed] == ["parse error"]
+
+
+def test_after_its_upgrade_too() -> None:
+    world = World()
+    ears = world.poller()
+    transport = world.probe(f"{ears.session.id}&b64=1")
+    transport.receive("2probe")
+    transport.receive("5")
+    ears.session.send_message(b"\x01\x02")
+    world.clock.turn()
+    assert transport.sent[-1] == b"bAQI="
+
+
+def test_a_lone_surrogate_is_sent_as_javascript_would() -> None:
+    world = World()
+    transport, ears = world.socket()
+    ears.session.send_message("a\ud800b")
+    world.clock.turn()
+    assert transport.sent == ["4a\ufffdb".encode()]

@@ -22,6 +22,7 @@ from flocket.engine.probe import Probe
 from flocket.engine.refusal import Refusal
 from flocket.engine.request import Request
 from flocket.engine.session import Carrier, Session
+from flocket.engine.text_only import carrier_of
 from flocket.errors import ConnectError, EncodeError
 from flocket.observe import Counters
 from flocket.options import EngineOptions
@@ -246,7 +247,7 @@ class Engine:
         sid = self._make_sid()
         opening = _Opening()
         transport: Transport = upgrade.accept(opening, self._headers(upgrade.request, sid))
-        session = self._add(sid, upgrade.request, transport)
+        session = self._add(sid, upgrade.request, carrier_of(transport, upgrade.request))
         transport.receiver = session
         session.send(self._greeting(session))
         session.handler = self._on_session(session)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from flocket.codec.frames import Frame
 from flocket.engine.contracts import Headers, Transport, Upgrade
 from flocket.engine.polling import Polling
+from flocket.engine.text_only import carrier_of
 
 if TYPE_CHECKING:
     from flocket.engine.deadlines import Deadline
@@ -26,12 +27,13 @@ NOOP_EVERY = 0.1  # seconds, as Node: how often a poll is ended while the client
 class Probe:
     """Receives the frames of a WebSocket that wants to become a session's transport."""
 
-    __slots__ = ("_engine", "_noop", "_polling", "_session", "_timeout", "_transport")
+    __slots__ = ("_engine", "_noop", "_polling", "_request", "_session", "_timeout", "_transport")
 
     def __init__(self, engine: Engine, session: Session, upgrade: Upgrade, headers: Headers) -> None:
         assert isinstance(session.transport, Polling)
         self._engine = engine
         self._session = session
+        self._request = upgrade.request
         self._polling = session.transport
         self._noop: Deadline | None = None
         self._timeout: Deadline | None = engine.deadlines.after(engine.options.upgrade_timeout, self._give_up)
@@ -50,7 +52,7 @@ class Probe:
             transport = self._transport
             transport.receiver = self._session
             self._polling.release()
-            self._session.upgrade_to(transport)
+            self._session.upgrade_to(carrier_of(transport, self._request))
         else:
             self._give_up()
 

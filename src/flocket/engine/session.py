@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flocket.codec import engineio3
+from flocket.codec import engineio, engineio3
+from flocket.codec.base64 import decode_base64
 from flocket.codec.errors import DecodeError
 from flocket.codec.frames import Frame
 from flocket.engine.contracts import Handler
@@ -30,8 +31,11 @@ OPEN, CLOSING, CLOSED = range(3)
 class Carrier(Protocol):
     """What carries a session's frames: the face's WebSocket, or polling.py's polls."""
 
-    name: str
-    writable: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def writable(self) -> bool: ...
 
     def send(self, frames: list[Frame]) -> None: ...
 
@@ -125,12 +129,8 @@ class Session:
 
     def send_message(self, data: str | bytes | bytearray | memoryview, *, compress: bool = True) -> None:
         """Send one Engine.IO message: text as str, binary as bytes."""
-        if isinstance(data, str):
-            self.send(Frame.of(b"4" + data.encode(), compress=compress))
-        elif self.protocol == 3:
-            self.send(Frame.binary3(bytes(data), compress=compress))
-        else:
-            self.send(Frame.of(bytes(data), True, compress=compress))
+        message = engineio3.message if self.protocol == 3 else engineio.message
+        self.send(message(data if isinstance(data, str) else bytes(data), compress=compress))
 
     def when_drained(self, callback: Callable[[], None]) -> None:
         """Call `callback` once nothing waits here any more, or the session has ended."""
@@ -215,7 +215,7 @@ class Session:
             self.drop("transport close")
         elif kind == "6":
             pass  # a NOOP says nothing in either direction
-        elif kind == "b" and self.protocol == 3:
+        elif kind == "b":
             self._receive_base64(frame)
         elif kind in ("2", "3"):
             self.drop("transport error", "invalid heartbeat direction")
@@ -226,7 +226,10 @@ class Session:
 
     def _receive_base64(self, frame: str) -> None:
         try:
-            self.receive_packet(*engineio3.decode(frame))
+            if self.protocol == 3:
+                self.receive_packet(*engineio3.decode(frame))
+            else:
+                self.receive_packet("4", decode_base64(frame[1:]))
         except DecodeError as error:
             self.bad_packet(error)
 
