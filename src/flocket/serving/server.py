@@ -130,13 +130,6 @@ class Server(EngineApp, SocketsServer[T]):
 
     # -- life -----------------------------------------------------------------------------------------------
 
-    async def __aenter__(self) -> Server[T]:
-        await self._begin()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
-
     def _join_siblings(self, adapter: ClusterAdapter) -> None:
         if not self._adapter_chosen:
             self._use_adapter(adapter)
