@@ -6,11 +6,12 @@ The nodes are joined by `cluster=`: whichever a request reaches, all of the room
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import threading
 import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from tests.demo.test_chat_page import check_talk, use, with_client
 from tests.support.balancers import INSTALLED, balancing, nginx
 from tests.support.node import run_lines
+from tests.support.polling import wait_for
 from tests.support.programs import Program, flocket, free_port, running
 
 from flocket.engine.sid import tag_of
@@ -117,9 +119,40 @@ def test_without_stickiness_and_with_connections_that_many_share_nobody_loses_a_
         assert len({tag_of(client["session"]) for client in meet(front)}) > 1
 
 
-def test_haproxy_sends_nobody_to_a_node_that_says_it_is_not_ready(nodes: list[Program], tmp_path: Path) -> None:
-    missing = f"127.0.0.1:{free_port()}"
-    with balancing("haproxy", "none", [*addresses(nodes), missing], tmp_path) as front:
+class Starting(BaseHTTPRequestHandler):
+    """A node that says whether it is ready, and counts who comes all the same."""
+
+    ready = False
+    came = 0
+
+    def do_GET(self) -> None:
+        node = type(self)
+        asked = self.path == "/readyz"
+        node.came += not asked
+        self.send_response(200 if node.ready or not asked else 503)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+def test_haproxy_sends_nobody_to_a_node_before_it_is_ready(nodes: list[Program], tmp_path: Path) -> None:
+    starting = ThreadingHTTPServer(("127.0.0.1", 0), Starting)
+    threading.Thread(target=starting.serve_forever, args=(0.05,), daemon=True).start()
+
+    def spared() -> bool:
+        """Whether of so many requests in turn the node gets none."""
+        before = Starting.came
         for _ in range(10):
-            with urllib.request.urlopen(f"{front.url}/readyz", timeout=10) as answer:
-                assert [server["status"] for server in json.load(answer)["servers"]] == ["ok"]
+            urllib.request.urlopen(front.url, timeout=10).close()
+        return Starting.came == before
+
+    five = [*addresses(nodes), f"127.0.0.1:{starting.server_port}"]
+    with balancing("haproxy", "none", five, tmp_path) as front:
+        wait_for(spared, 20)
+        assert spared()
+        Starting.ready = True
+        wait_for(lambda: not spared(), 20)
+    starting.shutdown()
+    starting.server_close()

@@ -262,11 +262,11 @@ def test_much_in_one_turn_is_no_slowness() -> None:
     assert ears.closed == []
 
 
-def test_more_than_the_bound_may_wait_for_a_time_then_the_slow_client_is_closed() -> None:
+def test_more_than_half_the_bound_may_wait_for_a_time_then_the_slow_client_is_closed() -> None:
     world = bounded()
     transport, ears = world.socket()
     transport.stall()
-    for _ in range(12):
+    for _ in range(7):
         ears.session.send(text("x" * 100))
     world.clock.advance(4.9)
     assert ears.closed == []
@@ -274,20 +274,20 @@ def test_more_than_the_bound_may_wait_for_a_time_then_the_slow_client_is_closed(
     assert ears.closed == [("slow consumer", "")]
     assert transport.closed == (1013, "slow consumer")
     assert world.engine.counters.slow_consumers == 1
-    assert world.engine.counters.bytes_buffered_dropped > 1000
+    assert world.engine.counters.bytes_buffered_dropped > 500
 
 
 def test_a_client_that_catches_up_in_time_stays_and_gets_all_in_order() -> None:
     world = bounded()
     transport, ears = world.socket()
     transport.stall()
-    words = [f"{number:0100}" for number in range(12)]
+    words = [f"{number:0100}" for number in range(7)]
     for word in words:
         ears.session.send(text(word))
     world.clock.advance(4.0)
     transport.drain()
     transport.stall()
-    for word in words:  # over the bound once more: a new time runs
+    for word in words:  # over half the bound once more: a new time runs
         ears.session.send(text(word))
     world.clock.advance(4.0)
     assert ears.closed == []
@@ -297,13 +297,13 @@ def test_a_client_that_catches_up_in_time_stays_and_gets_all_in_order() -> None:
     assert transport.sent == [b"4" + word.encode() for word in words * 2]
 
 
-def test_far_above_the_bound_it_is_closed_at_once_and_its_memory_freed() -> None:
+def test_above_the_bound_it_is_closed_at_once_and_its_memory_freed() -> None:
     world = bounded()
     transport, ears = world.socket()
     transport.stall()
     for _ in range(200):
         ears.session.send(text("x" * 100))
-    assert ears.session.buffered < 5000 + transport.unread
+    assert ears.session.buffered < 1200 + transport.unread
     assert ears.closed == [], "not within the call that sends: it may be amid the members of a room"
     world.clock.turn()
     assert ears.closed == [("slow consumer", "")]
@@ -313,7 +313,7 @@ def test_many_small_packets_are_bounded_too() -> None:
     world = bounded()
     transport, ears = world.socket()
     transport.stall()
-    for _ in range(201):
+    for _ in range(51):
         ears.session.send(text(""))
     world.clock.turn()
     assert ears.closed == [("slow consumer", "")]

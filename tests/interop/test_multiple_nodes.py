@@ -5,15 +5,11 @@ The nodes have nothing in common but Redis: each has a runtime folder of its own
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from http.client import HTTPConnection
 from pathlib import Path
-from urllib.parse import quote
 
 import pytest
 from tests.cluster.crowd import PYTHONPATH, Crowd
@@ -22,6 +18,7 @@ from tests.support.balancers import balancing
 from tests.support.polling import wait_for
 from tests.support.programs import ROOT, Program, flocket, free_port, running
 from tests.support.redis import RedisServer
+from tests.support.script_client import ScriptClient
 
 from flocket import Emitter
 
@@ -41,44 +38,6 @@ def four_nodes(redis: RedisServer) -> Iterator[list[Program]]:
             nodes.append(stack.enter_context(started))
         wait_for(lambda: redis.command("PUBSUB", "NUMSUB", "socket.io-request#/#").endswith("4"))
         yield nodes
-
-
-class ScriptClient:
-    """A client that polls by script elements (JSONP), as browsers without CORS did."""
-
-    def __init__(self, port: int, address: str) -> None:
-        self._connection = HTTPConnection("127.0.0.1", port, timeout=10, source_address=(address, 0))
-        self._query = "/socket.io/?EIO=4&transport=polling&j=0"
-        self.sid = json.loads(self._poll()[1:])["sid"]
-        self._query += f"&sid={self.sid}"
-        self._post("40")
-        assert self._poll().startswith("40")
-
-    def _poll(self) -> str:
-        self._connection.request("GET", self._query)
-        body = self._connection.getresponse().read().decode()
-        script = re.fullmatch(r"___eio\[0\]\((.*)\);", body)
-        assert script is not None, body
-        text: str = json.loads(script[1])
-        return text
-
-    def _post(self, text: str) -> None:
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
-        self._connection.request("POST", self._query, "d=" + quote(text), headers)
-        assert self._connection.getresponse().read() == b"ok"
-
-    def events(self, count: int) -> list[str]:
-        """The next so many events."""
-        packets: list[str] = []
-        while len(packets) < count:
-            found = self._poll().split("\x1e")
-            if "2" in found:
-                self._post("3")
-            packets += [packet for packet in found if packet.startswith("42")]
-        return packets
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 @pytest.mark.parametrize("sticky", ["address", "none"])

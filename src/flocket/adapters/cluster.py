@@ -18,6 +18,7 @@ from flocket.adapters import messages as m
 from flocket.adapters.brain import ClusterNamespace
 from flocket.adapters.bus import Bus, Interest, NodeIdentity, PeerEvents
 from flocket.adapters.counters import AdapterCounters
+from flocket.adapters.lines import BusLines
 from flocket.adapters.link import Link, Receive
 from flocket.adapters.moving import Moving
 from flocket.adapters.peers import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Order, Peers
@@ -76,6 +77,8 @@ class ClusterAdapter:
         self.requests_timeout = requests_timeout
         self.counters = AdapterCounters()
         self.node: NodeIdentity | None = node
+        # Whoever says which node this is reaches the others' sessions by itself: the workers of one machine.
+        self.lines = BusLines(bus, prefix, key.encode() if isinstance(key, str) else key) if node is None else None
         self._key = key.encode() if isinstance(key, str) else key
         self._interval = heartbeat_interval
         self._peers = Peers(heartbeat_timeout)
@@ -171,6 +174,9 @@ class ClusterAdapter:
         return queued
 
     def _on_message(self, channel: str, data: bytes) -> None:
+        if self.lines is not None and channel in self.lines.hearers:
+            self.counters.bad_messages += not self.lines.heard(channel, data)
+            return
         try:
             envelope = self._wire.decode(channel, data)
         except DecodeError as error:

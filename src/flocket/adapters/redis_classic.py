@@ -69,6 +69,10 @@ class RedisAdapter(RedisFactory):
         self._specific = publish_on_specific_response_channel
         self._parser = parser
 
+    @property
+    def prefix(self) -> str:
+        return self.key
+
     def __call__(self, nsp: Namespace[Any]) -> Adapter:
         return _Namespace(nsp, self)
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Any
 
-from flocket.adapters.buses.redis import CHANNEL, RedisBus
+from flocket.adapters.buses.redis import RedisBus
 from flocket.adapters.buses.redis_address import RedisAddress, require_redis
 from flocket.adapters.buses.redis_cluster import RedisClusterBus
 from flocket.adapters.buses.redis_endpoint import Endpoint
 from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.counters import AdapterCounters
+from flocket.adapters.redis_lines import RedisLines
 from flocket.errors import AdapterError, ConfigError
 
 __all__ = ["RedisFactory"]
@@ -63,9 +63,14 @@ class RedisFactory:
         return self._bus
 
     @property
-    def lines(self) -> Lines:
+    def lines(self) -> RedisLines:
         """Channels beside those of the dialect, for requests that reached the wrong machine."""
-        return Lines(self.bus)
+        return RedisLines(self.bus, self.prefix)
+
+    @property
+    def prefix(self) -> str:
+        """What all channels begin with."""
+        raise NotImplementedError
 
     async def start(self) -> None:
         """Connect. Raises AdapterError with one line that says what is wrong.
@@ -123,21 +128,6 @@ class RedisFactory:
         if self._bus is not None:
             self.counters.reconnects = self._bus.reconnects
         return self.counters.snapshot()
-
-
-class Lines:
-    """Plain channels of a bus."""
-
-    def __init__(self, bus: RedisBus) -> None:
-        self._bus = bus
-
-    def say(self, channel: str, data: bytes) -> bool:
-        """Publish and return at once; False if it is lost."""
-        return self._bus.say(CHANNEL, channel, data)
-
-    def listen(self, channel: str, hear: Callable[[bytes], None]) -> None:
-        """Hear what others publish there."""
-        self._bus.listen(CHANNEL, channel, lambda _, data: hear(data))
 
 
 def _info(text: bytes) -> dict[str, str]:

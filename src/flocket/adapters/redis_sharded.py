@@ -55,6 +55,10 @@ class ShardedRedisAdapter(RedisFactory):
         self.channel_prefix = channel_prefix
         self.subscription_mode: SubscriptionMode = subscription_mode
 
+    @property
+    def prefix(self) -> str:
+        return self.channel_prefix
+
     def __call__(self, nsp: Namespace[Any]) -> Adapter:
         return _Namespace(nsp, self)
 

@@ -202,6 +202,15 @@ class RelayEngine:
         self.beyond: Engine | RelayEngine = engine
         self._relay = relay
 
+    def on_gone(self, told: Callable[[str], object]) -> None:
+        """Tell the tag of each node that is gone."""
+
+        def on_down(peer: Neighbour, why: str) -> None:
+            if why == "gone":
+                told(peer.tag)
+
+        self._relay.mesh.on_down.append(on_down)
+
     @property
     def options(self) -> EngineOptions:
         return self.engine.options

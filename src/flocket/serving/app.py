@@ -84,6 +84,13 @@ class EngineApp:
 
     # -- life -----------------------------------------------------------------------------------------------
 
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
+
     async def _begin(self, under_host: bool = False) -> None:
         """Start within the running loop; at the second call there is nothing to do.
 

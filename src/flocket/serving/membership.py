@@ -22,7 +22,7 @@ from flocket.engine.engine import Engine
 from flocket.errors import AdapterError, ConfigError
 from flocket.serving.routes import EngineLike
 
-__all__ = ["Member", "Membership", "meet_siblings", "membership_of", "reach_far"]
+__all__ = ["Member", "Membership", "Reach", "meet_siblings", "membership_of"]
 
 log = logging.getLogger("flocket")
 
@@ -96,14 +96,43 @@ async def meet_siblings(member: Member) -> Membership | None:
     return membership
 
 
-def reach_far(member: Member, lines: Lines, prefix: str) -> FarMesh:
-    """Serve requests whose session is on another machine, over channels of the adapter's bus."""
-    node = NodeIdentity(os.urandom(8).hex(), member._tag, time.time_ns() // 1_000_000)
-    far = FarMesh(lines, node, prefix)
-    front = Relay(far).front(member._engine)
-    if isinstance(member._front, RelayEngine):
-        member._front.beyond = front  # siblings first: they are nearer
-    else:
-        member._front = front
-    far.start()
-    return far
+class Reach:
+    """A server's access to sessions on other machines, over channels of its adapter's bus."""
+
+    def __init__(self, member: Member, lines: Lines) -> None:
+        node = NodeIdentity(os.urandom(8).hex(), member._tag, time.time_ns() // 1_000_000)
+        self.mesh = FarMesh(lines, node, f"{lines.prefix}{member._engine.options.path}")
+        self._relay = Relay(self.mesh)
+        self._member = member
+        self._front = self._relay.front(member._engine)
+
+    async def start(self) -> None:
+        """Serve requests whose session is on another machine."""
+        near = self._member._front
+        if isinstance(near, RelayEngine):
+            near.beyond = self._front  # siblings first: they are nearer
+            near.on_gone(self.mesh.forget)  # they have greeted there, too
+        else:
+            self._member._front = self._front
+        await self.mesh.start()
+
+    def leave(self) -> None:
+        """End what waits here for sessions elsewhere, without harm to them."""
+        self._relay.leave()
+
+    def close(self) -> None:
+        """Be gone for the others."""
+        self.mesh.close()
+        engine, near = self._member._engine, self._member._front
+        if near is self._front:
+            self._member._front = engine
+        elif isinstance(near, RelayEngine):
+            near.beyond = engine
+
+    def stats(self) -> dict[str, int]:
+        return {
+            "relay_nodes": len(self.mesh.peers),
+            "relay_requests": self._relay.relayed,
+            "relay_holes": self.mesh.holes,
+            "relay_garbage": self.mesh.garbage,
+        }
