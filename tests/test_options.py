@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from flocket import ConfigError, Cookie, EngineServer, Limits, Server
+from flocket import ConfigError, Cookie, EngineServer, Limits, Recovery, Server
 
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"path": "socket.io"}, "begins with a slash"),
@@ -25,6 +25,24 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"ping_interval": float("nan")}, "seconds"),
     ({"allow_request": "yes"}, "a function"),
     ({"limits": {"handlers": 1}}, r"Limits\(...\)"),
+    ({"compression_threshold": 0}, "bytes"),
+    ({"allow_eio3": "yes"}, "allow_eio3='yes': True or False"),
+    ({"jsonp": 0}, "jsonp=0: True or False"),
+    ({"http_compression": {"threshold": 1}}, "True or False.*compression_threshold"),
+    ({"per_message_deflate": {"threshold": 1}}, "True or False: it has no options"),
+    ({"cookie": 5}, r"Cookie\(...\)"),
+    ({"cookie": {"name": "io", "sameSite": "lax"}}, "'sameSite' is none of name, path, http_only, same_site"),
+    ({"cookie": {"name": "a b"}}, "name='a b'"),
+    ({"cookie": {"same_site": "Lax"}}, '"lax", "strict"'),
+    ({"pingInterval": 5}, "'pingInterval' is no option: here it is ping_interval"),
+    ({"ping_intervall": 5}, "here it is ping_interval"),
+    ({"allowEIO3": True}, "here it is allow_eio3"),
+    ({"perMessageDeflate": True}, "here it is per_message_deflate"),
+    ({"maxHttpBufferSize": 5}, "here it is max_payload"),
+    ({"max_http_buffer_size": 5}, "here it is max_payload"),
+    ({"cors": {"origin": "*"}}, "here it is cors_origins, and cors_credentials"),
+    ({"cors_allowed_origins": "*"}, "here it is cors_origins"),
+    ({"xyz": 5}, "'xyz' is no option: there are path, transports, .*, limits$"),
     ({"cors_origins": 5}, "cors_origins=5"),
     ({"cors_origins": "https://a.example/"}, "without a path"),
     ({"cors_origins": ["https://a.example", "b.example"]}, "'b.example' is no origin"),
@@ -40,10 +58,37 @@ def test_a_wrong_option_says_what_is_wanted(make: Any, options: dict[str, Any], 
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["connect_timeout", "ack_timeout"])
-def test_times_of_the_server_are_above_zero(name: str) -> None:
-    with pytest.raises(ConfigError, match=f"{name}=0"):
-        Server(**{name: 0})  # type: ignore[arg-type]  # one of its options by name
+OF_SERVER: list[tuple[dict[str, Any], str]] = [
+    ({"connect_timeout": 0}, "connect_timeout=0: a number above 0"),
+    ({"connect_timeout": "5"}, "connect_timeout='5': a number above 0"),
+    ({"ack_timeout": 0}, "seconds"),
+    ({"ack_timeout": "5"}, "seconds"),
+    ({"cleanup_empty_child_namespaces": "no"}, "True or False"),
+    ({"recovery": True}, r"recovery=True: Recovery\(...\)"),
+    ({"data": 5}, "data=5: a class or a function"),
+    ({"lifespan": 5}, "lifespan=5: a function"),
+    ({"cluster": 5}, "cluster=5: a name"),
+    ({"cluster": ""}, "cluster='': a name"),
+    ({"serve_client": 5}, "serve_client=5"),
+    ({"parser": 5}, "parser=5"),
+    ({"connectionStateRecovery": {}}, "here it is recovery"),
+    ({"connectTimeout": 5}, "here it is connect_timeout"),
+    ({"client_manager": None}, r"a call, io.adapter\(...\)"),
+]
+
+
+@pytest.mark.parametrize(("options", "words"), OF_SERVER, ids=lambda value: str(value)[:40])
+def test_a_wrong_option_of_socket_io_says_what_is_wanted(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as error:
+        Server(**options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["window", "packets", "bytes"])
+@pytest.mark.parametrize("value", [0, "5", True, None, float("nan")])
+def test_each_bound_of_recovery_is_a_number_above_zero(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Recovery(**{name: value})
 
 
 @pytest.mark.parametrize("name", [item.name for item in fields(Limits)])
@@ -62,7 +107,10 @@ def test_what_is_right_is_taken() -> None:
     assert options.cookie == Cookie(name="sid")
     assert options.cors_origins == "*"
     assert options.transports == ("websocket",)
+    for make in (Server, EngineServer):
+        assert make(compression_threshold=5)._engine.options.compression_threshold == 5
     assert Server(cookie=True)._engine.options.cookie == Cookie()
+    assert Server(cookie={"name": "sid", "max_age": 60})._engine.options.cookie == Cookie(name="sid", max_age=60)
     assert Server(cookie=False)._engine.options.cookie is None
     for origins in (None, "null", "http://localhost:3000", ["https://a.example"], re.compile("x"), lambda origin: True):
         assert Server(cors_origins=origins)._engine.options.cors_origins == origins

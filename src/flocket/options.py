@@ -6,7 +6,7 @@ Knows what a sane value is; does not know what it is used for.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,11 @@ __all__ = ["AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits", "
 
 CorsOrigins = str | Sequence[str] | re.Pattern[str] | Callable[[str], bool] | None
 AllowRequest = Callable[["Request"], Awaitable[None] | None]
+
+
+def is_above_zero(value: object) -> bool:
+    """Whether an option is a number above 0: no bool, no NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,11 @@ class Limits:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+            if not is_above_zero(value):
                 raise ConfigError(f"Limits({item.name}={value!r}): must be a number above 0")
+
+
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a cookie's name (RFC 6265, 4.1.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,12 @@ class Cookie:
     secure: bool = False
     max_age: int | None = None
     domain: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not TOKEN.fullmatch(self.name):
+            raise ConfigError(f"Cookie(name={self.name!r:.80}): letters, digits, - and _, as io")
+        if self.same_site not in ("lax", "strict", "none", None):
+            raise ConfigError(f'Cookie(same_site={self.same_site!r:.80}): "lax", "strict", "none" or None')
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,7 @@ class Recovery:
     bytes: int = 50_000_000
 
     def __post_init__(self) -> None:
-        if not (self.window > 0 and self.packets > 0 and self.bytes > 0):
+        if not all(map(is_above_zero, (self.window, self.packets, self.bytes))):
             raise ConfigError(f"{self!r}: window is seconds, packets and bytes are numbers, all above 0")
 
 
@@ -112,7 +126,7 @@ def engine_options(
     *,
     path: str,
     transports: Sequence[str],
-    cookie: Cookie | bool | str | None,
+    cookie: Cookie | Mapping[str, Any] | bool | str | None,
     trusted_proxies: Sequence[str],
     limits: Limits | None,
     allow_request: AllowRequest | None = None,
@@ -126,30 +140,89 @@ def engine_options(
         raise ConfigError(f'transports={transports!r}: a list of "polling" and "websocket"')
     if isinstance(trusted_proxies, str):
         raise ConfigError(f"trusted_proxies={trusted_proxies!r}: a list of addresses")
-    for name in ("ping_interval", "ping_timeout", "upgrade_timeout", "max_payload"):
-        value = others[name]
-        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-            raise ConfigError(
-                f"{name}={value!r}: a number above 0 ({'bytes' if name == 'max_payload' else 'seconds'})"
-            )
+    check_numbers({name: others[name] for name in ("ping_interval", "ping_timeout", "upgrade_timeout")}, "seconds")
+    check_numbers({name: others[name] for name in ("max_payload", "compression_threshold")}, "bytes")
+    check_switches({name: others[name] for name in SWITCHES})
     if allow_request is not None and not callable(allow_request):
         raise ConfigError(f"allow_request={allow_request!r:.80}: a function of the request")
     if limits is not None and not isinstance(limits, Limits):
         raise ConfigError(f"limits={limits!r:.80}: Limits(...)")
-    if isinstance(cookie, str):
-        cookie = Cookie(name=cookie)
-    elif isinstance(cookie, bool):
-        cookie = Cookie() if cookie else None
     return EngineOptions(
         path=path.rstrip("/"),
         transports=tuple(transports),
-        cookie=cookie,
+        cookie=_cookie(cookie),
         trusted_proxies=tuple(trusted_proxies),
         limits=limits or Limits(),
         allow_request=allow_request,
         cors_origins=_origins(cors_origins),
         **others,
     )
+
+
+SWITCHES = (
+    "allow_upgrades", "allow_eio3", "jsonp", "http_compression", "per_message_deflate", "cors_credentials",
+)  # fmt: skip
+SUBOPTIONS = {
+    "http_compression": " (from how many bytes on is compression_threshold)",
+    "per_message_deflate": ": it has no options here",
+}
+
+
+def check_numbers(options: Mapping[str, object], unit: str) -> None:
+    """Raises ConfigError for what is no number above 0."""
+    for name, value in options.items():
+        if not is_above_zero(value):
+            raise ConfigError(f"{name}={value!r:.80}: a number above 0 ({unit})")
+
+
+def check_switches(options: Mapping[str, object]) -> None:
+    """Raises ConfigError for what is neither True nor False: "no" would be true."""
+    for name, value in options.items():
+        if not isinstance(value, bool):
+            raise ConfigError(f"{name}={value!r:.80}: True or False{SUBOPTIONS.get(name, '')}")
+
+
+def _cookie(cookie: Cookie | Mapping[str, Any] | bool | str | None) -> Cookie | None:
+    if cookie is None or isinstance(cookie, Cookie):
+        return cookie
+    if isinstance(cookie, bool):
+        return Cookie() if cookie else None
+    if isinstance(cookie, str):
+        return Cookie(name=cookie)
+    names = [item.name for item in fields(Cookie)]
+    if not isinstance(cookie, Mapping):
+        raise ConfigError(f"cookie={cookie!r:.80}: True, a name, or Cookie(...)")
+    for name in cookie:
+        if name not in names:
+            raise ConfigError(f"cookie: {name!r:.80} is none of {', '.join(names)}")
+    return Cookie(**cookie)
+
+
+ELSEWHERE = {  # what other servers call it
+    "max_http_buffer_size": "max_payload",
+    "cors": "cors_origins, and cors_credentials",
+    "cors_allowed_origins": "cors_origins",
+    "connection_state_recovery": "recovery, as Recovery(window=120)",
+    "socketio_path": "path",
+    "adapter": "a call, io.adapter(...)",
+    "client_manager": "a call, io.adapter(...)",
+    "logger": "the logger named flocket, of logging",
+    "engineio_logger": "the logger named flocket, of logging",
+}
+
+
+def refuse_unknown(unknown: Iterable[str], init: Callable[..., None]) -> None:
+    """Raises ConfigError for an option that `init` does not have, with the name that was meant."""
+    for name in unknown:
+        from difflib import get_close_matches
+        from inspect import Parameter, signature
+
+        parameters = signature(init).parameters.values()
+        options = [parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
+        snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        meant = ELSEWHERE.get(snake) or next(iter(get_close_matches(snake, options, 1)), None)
+        says = f"here it is {meant}" if meant else f"there are {', '.join(options)}"
+        raise ConfigError(f"{name!r:.80} is no option: {says}")
 
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s]+|null", re.IGNORECASE)  # scheme, host, port: no path (RFC 6454, 6.2)

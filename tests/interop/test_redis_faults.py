@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import uvloop
+from tests.serving.test_health import get
 from tests.support.fleet import LocalClient, fleet
 from tests.support.polling import until
 from tests.support.proxy import FaultProxy
@@ -22,6 +23,8 @@ from flocket import AckTimeout, AdapterError, ConfigError, Server
 from flocket.adapters.redis_classic import RedisAdapter
 from flocket.adapters.redis_sharded import ShardedRedisAdapter
 from flocket.adapters.redis_streams import RedisStreamsAdapter
+from flocket.demo.page import page
+from flocket.serving.health import Health
 
 ADAPTERS: dict[str, Any] = {
     "classic": RedisAdapter,
@@ -97,12 +100,15 @@ def test_redis_killed_and_restarted_after_two_seconds(redis: RedisServer, kind: 
             with pytest.raises((AdapterError, AckTimeout)):
                 await cluster.nodes[0].timeout(0.3).fetch_sockets()
             assert await cluster.nodes[0].local.count() == 1
+            ready = get(Health(page, cluster.nodes, cut_off=1.0), "/readyz")
+            assert (await ready())[0] == 503
             await asyncio.to_thread(redis.start)
             back = time.monotonic()
             await until(lambda: cluster.healthy)
             await cluster.cross(1)
             assert time.monotonic() - back < 1.0
             assert await cluster.counts(2)
+            assert (await ready())[0] == 200
             heard = [event[1] for event in cluster.clients[1].events if event[0] == "local"]
             assert heard == sorted(set(heard)), "out of order, or twice"
 

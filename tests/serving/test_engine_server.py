@@ -11,7 +11,7 @@ from tests.support.fakes import FakeExchange, FakeUpgrade, request
 from tests.support.polling import until
 from tests.support.typed import settle
 
-from flocket import ConfigError, EngineServer, Session
+from flocket import ConfigError, EngineServer, Server, Session
 
 
 def opened(server: EngineServer, query: str = "EIO=4") -> Any:
@@ -54,6 +54,27 @@ def test_messages_go_both_ways_and_the_end_is_told() -> None:
         await server.close()
 
     asyncio.run(scene())
+
+
+def test_it_lives_as_long_as_its_block() -> None:
+    reasons: list[str] = []
+
+    async def scene() -> None:
+        async with EngineServer() as server:
+            server.on("close", lambda session, reason: reasons.append(reason))
+            transport = opened(server)
+            assert server.health() == {"status": "ok", "clients": 1}
+        assert server.health()["status"] == "closed"
+        assert transport.closed is not None
+
+    asyncio.run(scene())
+    assert reasons == ["server shutting down"]
+
+
+def test_the_engine_below_a_server_names_the_events_that_it_has() -> None:
+    for event in ("connection", "close", "message"):
+        with pytest.raises(ConfigError, match="connection_error, initial_headers, headers; of clients"):
+            Server().engine.on(event, print)
 
 
 def test_a_session_may_be_closed_by_whoever_hears_of_it_first() -> None:

@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from flocket import Server
+import pytest
+
+from flocket import Adapter, Server
 from flocket.demo.page import page
 from flocket.serving.asgi import ASGIApp
 from flocket.serving.health import Health
@@ -55,6 +57,38 @@ def test_a_server_is_ready_from_its_start_to_its_draining_and_alive_all_the_time
             await look()
         await look()
         assert states == [(503, "starting"), (200, "ok"), (503, "draining"), (503, "closed")]
+
+    asyncio.run(scenario())
+
+
+class Told(Adapter):
+    """An adapter that says of its broker what the test says."""
+
+    told: dict[str, Any] = {"ok": True}
+
+    def health(self) -> dict[str, Any]:
+        return self.told
+
+
+def test_who_does_not_hear_the_others_for_ten_seconds_gets_no_clients_and_is_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scenario() -> None:
+        io = Server()
+        io.adapter(Told)
+        health = Health(io.asgi(page), [io])
+        async with io:
+            for told, status in (
+                ({"ok": True, "away_for": 0.0}, 200),
+                ({"ok": False, "away_for": 9.9}, 200),  # a broker that is restarted
+                ({"ok": False, "away_for": 10.1}, 503),
+                ({"ok": True, "away_for": 0.0}, 200),
+                ({"ok": True}, 200),
+            ):
+                monkeypatch.setattr(Told, "told", told)
+                answer, said = await get(health, "/readyz")()
+                assert (answer, said["ready"], said["servers"][0]["adapter"]) == (status, status == 200, told)
+                assert await get(health, "/healthz")() == (200, {"alive": True})
 
     asyncio.run(scenario())
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.support.typed import Raw, settle
 
-from flocket import EncodeError, Server
+from flocket import ConfigError, EncodeError, Server
 from flocket.codec.socketio import Packet, PacketType
 from flocket.sockets.target import Target
 from flocket.testing import connect
@@ -41,6 +41,28 @@ def test_room_events_are_told_and_a_listener_that_fails_breaks_nothing(caplog: p
     with caplog.at_level(logging.ERROR, "flocket"):
         asyncio.run(scene())
     assert caplog.text.count("ZeroDivisionError") > 6
+
+
+def test_it_tells_who_is_in_rooms_and_in_which_rooms_somebody_is() -> None:
+    async def scene() -> None:
+        async with Server() as io, connect(io) as one, connect(io) as two:
+            adapter = io.of("/").adapter
+            io.sockets[one.id].join("red", "blue")
+            io.sockets[two.id].join("blue")
+            assert adapter.sockets() == adapter.sockets({"red", "blue"}) == {one.id, two.id}
+            assert adapter.sockets(["red"]) == {one.id}
+            assert adapter.sockets([]) == adapter.sockets(["nobody's"]) == set()
+            assert adapter.socket_rooms(one.id) == {one.id, "red", "blue"}
+            assert adapter.socket_rooms("gone") is None
+            with pytest.raises(ConfigError, match="a set or a list"):
+                adapter.sockets("red")
+            for copy in (adapter.sockets(["blue"]), adapter.socket_rooms(two.id)):
+                assert copy is not None
+                copy.clear()
+            assert adapter.sockets(["blue"]) == {one.id, two.id}
+            assert adapter.socket_rooms(two.id) == {two.id, "blue"}
+
+    asyncio.run(scene())
 
 
 def question() -> Packet:

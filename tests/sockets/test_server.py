@@ -130,10 +130,14 @@ def test_stats_count_what_happened() -> None:
                 await client.receive("y")
                 stats = io.stats()
                 assert (stats["sessions_now"], stats["sockets_now"], stats["namespaces_now"]) == (1, 1, 1)
+                assert stats["rooms_now"] == 1  # its own
+                for socket in io.sockets.values():
+                    socket.join("red", "blue")
+                assert io.stats()["rooms_now"] == 3
             stats = io.stats()
             assert (stats["handshakes"], stats["connects"], stats["disconnects"]) == (1, 1, 1)
             assert (stats["events_in"], stats["events_out"]) == (1, 1)
-            assert (stats["sessions_now"], stats["sockets_now"]) == (0, 0)
+            assert (stats["sessions_now"], stats["sockets_now"], stats["rooms_now"]) == (0, 0, 0)
 
     run(scene)
 

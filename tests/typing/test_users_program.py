@@ -21,6 +21,8 @@ io.to(["a", "b"])
 async def x(socket: Socket) -> None:
     socket.data.name = 1
     socket.nonsense
+
+Server(pingInterval=5)
 """
 
 
@@ -43,7 +45,7 @@ def test_mistakes_are_found(tmp_path: Path) -> None:
     program = tmp_path / "mistakes.py"
     program.write_text(MISTAKES)
     said = "\n".join(mypy(program))
-    for line in (5, 6, 7, 11, 12):
+    for line in (5, 6, 7, 11, 12, 14):
         assert f"mistakes.py:{line}: error" in said, said
 
 

@@ -129,8 +129,11 @@ class RedisStreamsAdapter(RedisFactory):
 
     def health(self) -> dict[str, Any]:
         found = super().health()
-        if any(reader.connection is None for reader in self._readers):
-            found |= {"ok": False, "hears": False}
+        now = asyncio.get_running_loop().time()
+        deaf = [now - reader.lost_at for reader in self._readers if reader.connection is None]
+        if deaf:
+            away_for = max(found.get("away_for", 0.0), round(max(deaf), 3))
+            found |= {"ok": False, "hears": False, "away_for": away_for}
         return found
 
     def stats(self) -> dict[str, int]:

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine
 from contextlib import suppress
 from threading import get_ident
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from flocket.engine.contracts import Exchange, Upgrade
 from flocket.engine.engine import Engine
@@ -83,6 +83,13 @@ class EngineApp:
         return set(self._runtime.tasks)
 
     # -- life -----------------------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        await self._begin()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
 
     async def _begin(self, under_host: bool = False) -> None:
         """Start within the running loop; at the second call there is nothing to do.

@@ -52,6 +52,8 @@ class ClientFiles:
         self._folder: Path | None = None
         self._searched = not source
         self._files: dict[str, _File | None] = {}
+        if not isinstance(source, bool | str | Path):
+            raise ConfigError(f"serve_client={source!r:.80}: True, False, or the folder that has the files")
         if not isinstance(source, bool):
             self._folder, self._searched = Path(source), True
             if not self._folder.is_dir():

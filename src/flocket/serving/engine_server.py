@@ -8,15 +8,15 @@ from __future__ import annotations
 import inspect
 import logging
 import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Never, TypeVar, overload
 
 from flocket.engine.engine import Engine
 from flocket.engine.request import Request
 from flocket.engine.session import Session as EngineSession
 from flocket.engine.sid import make_sid, make_tag
 from flocket.errors import ConfigError
-from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, engine_options
+from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, engine_options, refuse_unknown
 from flocket.serving.app import EngineApp
 from flocket.serving.client_files import ClientFiles
 from flocket.serving.runtime import AsyncioRuntime
@@ -57,7 +57,10 @@ class EngineEvents:
         `headers` is the list of an answer's (name, value) pairs, yours to append to.
         """
         if event not in ENGINE_EVENTS:
-            raise ConfigError(f"{event!r}: the engine tells of {', '.join(ENGINE_EVENTS)}")
+            raise ConfigError(
+                f"{event!r}: the engine below a Server tells of {', '.join(ENGINE_EVENTS)}; "
+                "of clients io.on tells, and of sessions alone an EngineServer"
+            )
 
         def register(function: F) -> F:
             self._engine.on(event, function)
@@ -117,14 +120,17 @@ class EngineServer(EngineApp):
         upgrade_timeout: float = 10.0,
         max_payload: int = 1_000_000,
         http_compression: bool = True,
+        compression_threshold: int = 1_024,
         per_message_deflate: bool = False,
-        cookie: Cookie | bool | str | None = None,
+        cookie: Cookie | Mapping[str, Any] | bool | str | None = None,
         cors_origins: CorsOrigins = None,
         cors_credentials: bool = False,
         trusted_proxies: Sequence[str] = ("127.0.0.1", "::1"),
         allow_request: AllowRequest | None = None,
         limits: Limits | None = None,
+        **unknown: Never,
     ) -> None:
+        refuse_unknown(unknown, EngineServer.__init__)
         options = engine_options(
             path=path,
             transports=transports,
@@ -136,6 +142,7 @@ class EngineServer(EngineApp):
             upgrade_timeout=upgrade_timeout,
             max_payload=max_payload,
             http_compression=http_compression,
+            compression_threshold=compression_threshold,
             per_message_deflate=per_message_deflate,
             cookie=cookie,
             cors_origins=cors_origins,

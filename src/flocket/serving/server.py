@@ -6,14 +6,24 @@ Knows how to begin and end; does not know packets.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Never
 
 from flocket.cluster.number import worker_number
 from flocket.errors import ConfigError
-from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, Recovery, engine_options
+from flocket.options import (
+    AllowRequest,
+    Cookie,
+    CorsOrigins,
+    Limits,
+    Recovery,
+    check_numbers,
+    check_switches,
+    engine_options,
+    refuse_unknown,
+)
 from flocket.serving.app import EngineApp
 from flocket.serving.client_files import ClientFiles
 from flocket.serving.engine_server import EngineEvents
@@ -54,8 +64,9 @@ class Server(EngineApp, SocketsServer[T]):
         ack_timeout: float = 10.0,
         max_payload: int = 1_000_000,
         http_compression: bool = True,
+        compression_threshold: int = 1_024,
         per_message_deflate: bool = False,
-        cookie: Cookie | bool | str | None = None,
+        cookie: Cookie | Mapping[str, Any] | bool | str | None = None,
         serve_client: bool | str | Path = True,
         cors_origins: CorsOrigins = None,
         cors_credentials: bool = False,
@@ -68,7 +79,9 @@ class Server(EngineApp, SocketsServer[T]):
         recovery: Recovery | None = None,
         cleanup_empty_child_namespaces: bool = True,
         limits: Limits | None = None,
+        **unknown: Never,
     ) -> None:
+        refuse_unknown(unknown, Server.__init__)
         engine = engine_options(
             path=path,
             transports=transports,
@@ -80,6 +93,7 @@ class Server(EngineApp, SocketsServer[T]):
             upgrade_timeout=upgrade_timeout,
             max_payload=max_payload,
             http_compression=http_compression,
+            compression_threshold=compression_threshold,
             per_message_deflate=per_message_deflate,
             cookie=cookie,
             cors_origins=cors_origins,
@@ -88,9 +102,16 @@ class Server(EngineApp, SocketsServer[T]):
             allow_request=allow_request,
             limits=limits,
         )
-        for name, value in (("connect_timeout", connect_timeout), ("ack_timeout", ack_timeout)):
-            if not value > 0:
-                raise ConfigError(f"{name}={value!r}: seconds, above 0")
+        check_numbers({"connect_timeout": connect_timeout, "ack_timeout": ack_timeout}, "seconds")
+        check_switches({"cleanup_empty_child_namespaces": cleanup_empty_child_namespaces})
+        if data is not None and not callable(data):
+            raise ConfigError(f"data={data!r:.80}: a class or a function that makes each socket's data")
+        if lifespan is not None and not callable(lifespan):
+            raise ConfigError(f"lifespan={lifespan!r:.80}: a function (server) -> async context manager")
+        if cluster is not None and (not isinstance(cluster, str) or not cluster):
+            raise ConfigError(f"cluster={cluster!r:.80}: a name that the nodes share")
+        if recovery is not None and not isinstance(recovery, Recovery):
+            raise ConfigError(f"recovery={recovery!r:.80}: Recovery(...), or None")
         options = ServerOptions(
             engine=engine,
             connect_timeout=connect_timeout,
@@ -129,13 +150,6 @@ class Server(EngineApp, SocketsServer[T]):
         super().adapter(factory)
 
     # -- life -----------------------------------------------------------------------------------------------
-
-    async def __aenter__(self) -> Server[T]:
-        await self._begin()
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
 
     def _join_siblings(self, adapter: ClusterAdapter) -> None:
         if not self._adapter_chosen:
@@ -226,8 +240,9 @@ class Server(EngineApp, SocketsServer[T]):
         counts = self.counters.snapshot()
         counts["sessions_now"] = self._engine.clients_count
         counts["sockets_now"] = sum(len(nsp.sockets) for nsp in self._namespaces.values())
+        counts["rooms_now"] = sum(len(nsp.rooms) for nsp in self._namespaces.values())
         counts["namespaces_now"] = len(self._namespaces)
-        of_adapter = getattr(self._adapter, "stats", None)
+        of_adapter = self._asked("stats")
         if of_adapter is not None:
             counts |= {f"adapter_{name}": value for name, value in of_adapter().items()}
         if self._far is not None:
@@ -237,7 +252,12 @@ class Server(EngineApp, SocketsServer[T]):
     def health(self) -> dict[str, Any]:
         """Whether this worker serves: "starting", "ok", "draining" or "closed"; and what its adapter says."""
         told = {**super().health(), "worker": self.worker}
-        adapter = getattr(self._adapter, "health", None)
+        adapter = self._asked("health")
         if adapter is not None:
             told["adapter"] = adapter()
         return told
+
+    def _asked(self, name: str) -> Callable[[], Any] | None:
+        # What joins the nodes, for all namespaces; of a class that does so for each, the first one's.
+        joins = self._root.adapter if isinstance(self._adapter, type) else self._adapter
+        return getattr(joins, name, None)

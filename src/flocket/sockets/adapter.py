@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from flocket.codec.socketio import Packet
 from flocket.engine.deadlines import Deadline
+from flocket.errors import ConfigError
 from flocket.options import Recovery
 from flocket.sockets.answers import Answers
 from flocket.sockets.delivery import deliver
 from flocket.sockets.recovery import Restored, Saved, SessionLog
 from flocket.sockets.remote import SocketDetails
 from flocket.sockets.rooms import ROOM_EVENTS, Rooms
-from flocket.sockets.target import Target
+from flocket.sockets.target import EVERYONE, Target
 
 if TYPE_CHECKING:
     from flocket.sockets.namespace import Namespace
@@ -62,6 +63,17 @@ class Adapter:
     def sids(self) -> dict[str, set[str]]:
         """Id to its rooms, for the sockets of this process. Yours to read."""
         return self._rooms.sids
+
+    def sockets(self, rooms: Iterable[str] | None = None) -> set[str]:
+        """The ids of this process's sockets that are in any of the rooms, or of all; a copy."""
+        if isinstance(rooms, str):
+            raise ConfigError(f"rooms={rooms!r:.80}: a set or a list of rooms")
+        return set(self._rooms.resolve(EVERYONE if rooms is None else EVERYONE.to(*rooms)))
+
+    def socket_rooms(self, sid: str) -> set[str] | None:
+        """The rooms of a socket of this process, a copy; None if there is no such socket."""
+        rooms = self._rooms.sids.get(sid)
+        return None if rooms is None else set(rooms)
 
     def on(self, event: str, listener: Callable[..., object]) -> None:
         """Plain functions for `create_room` and `delete_room` (room), `join_room` and `leave_room` (room, id)."""
