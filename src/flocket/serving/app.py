@@ -85,7 +85,8 @@ class EngineApp:
     # -- life -----------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        await self._begin()
+        # Perhaps in the lifespan of an application that a host serves: so a mounted server begins before its requests.
+        await self._begin(under_host=is_hosted())
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -105,14 +106,6 @@ class EngineApp:
         elif self._runtime.loop is not asyncio.get_running_loop():
             raise NotRunning("the server belongs to the loop in which it started")
         await asyncio.shield(self._begun)
-
-    async def __aenter__(self) -> Self:
-        # Perhaps in the lifespan of an application that a host serves: so a mounted server begins before its requests.
-        await self._begin(under_host=is_hosted())
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        await self.close()
 
     async def _start_as(self, one_of_many: bool) -> None:
         if one_of_many:
