@@ -22,7 +22,7 @@ from flocket.serving.lifespan import LAST_CALLS, report, serve_lifespan
 from flocket.serving.paths import below, left_of_mount
 from flocket.serving.routes import EngineLike
 from flocket.serving.runtime import AsyncioRuntime
-from flocket.serving.signals import Overheard
+from flocket.serving.signals import Overheard, is_hosted
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
@@ -105,6 +105,14 @@ class EngineApp:
         elif self._runtime.loop is not asyncio.get_running_loop():
             raise NotRunning("the server belongs to the loop in which it started")
         await asyncio.shield(self._begun)
+
+    async def __aenter__(self) -> Self:
+        # Perhaps in the lifespan of an application that a host serves: so a mounted server begins before its requests.
+        await self._begin(under_host=is_hosted())
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.close()
 
     async def _start_as(self, one_of_many: bool) -> None:
         if one_of_many:
