@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -88,14 +89,30 @@ def test_a_mounted_server_beside_fastapi() -> None:
     command = flocket("run", "tests.cluster.chat_program:app", "--port", str(port), "--workers", "3")
     with hosted(*command, port=port, siblings=3) as program:
         exercise(program.url, path="/realtime/socket.io")
-        pids = set()
+        every_worker_answers(program, 3)
 
-        def all_answer() -> bool:
-            with urllib.request.urlopen(program.url + "/pid", timeout=5) as answer:
-                pids.add(json.load(answer))
-            return len(pids) == 3
 
-        wait_until(all_answer, 10)
+def test_django_beside_the_server() -> None:
+    port = free_port()
+    command = flocket("run", "tests.cluster.django_program:app", "--port", str(port), "--workers", "3")
+    with hosted(*command, port=port, siblings=3) as program:
+        exercise(program.url)
+        every_worker_answers(program, 3)
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(program.url + "/elsewhere", timeout=5)  # Django's own answer
+        assert "Traceback" not in program.printed()
+
+
+def every_worker_answers(program: Program, workers: int) -> None:
+    """The other application's view tells its process."""
+    pids = set()
+
+    def all_answer() -> bool:
+        with urllib.request.urlopen(program.url + "/pid", timeout=5) as answer:
+            pids.add(json.load(answer))
+        return len(pids) == workers
+
+    wait_until(all_answer, 10)
 
 
 def test_tls(tmp_path: Path) -> None:
