@@ -108,13 +108,13 @@ class EngineApp:
         await asyncio.shield(self._begun)
 
     async def _start_as(self, one_of_many: bool) -> None:
-        if one_of_many:
-            self._overheard = Overheard(self._runtime.loop, self._on_signal)
-        if one_of_many or (self._cluster is not None and not self._hosted):
-            from flocket.serving.membership import meet_siblings
-
-            self._siblings = await meet_siblings(self)
         try:
+            if one_of_many:
+                self._overheard = Overheard(self._runtime.loop, self._on_signal)
+            if one_of_many or (self._cluster is not None and not self._hosted):
+                from flocket.serving.membership import meet_siblings
+
+                self._siblings = await meet_siblings(self)
             await self._start()
         except BaseException:
             self._begun = None  # whoever asks next may have more luck
