@@ -152,3 +152,30 @@ def test_a_body_that_stops_is_given_up(servers: Pool) -> None:
         connection.request("POST", poller.target(), {"Content-Length": "1000"}, b"4")
         assert connection.response().status == 408
         assert 0.3 < time.monotonic() - started < 1.2
+
+
+ENDLESS = {
+    "one trailer": (b"0\r\nX: ", b"y" * 65_536),
+    "many trailers": (b"0\r\n", b"X: y\r\n" * 10_000),
+    "a chunk's extension": (b"1;x=", b"y" * 65_536),
+    "a chunk's size": (b"", b"0" * 65_536),
+}
+
+
+@pytest.mark.fast_face
+@pytest.mark.parametrize("kind", ENDLESS)
+def test_what_surrounds_the_chunks_of_a_body_has_a_bound(servers: Pool, kind: str) -> None:
+    server = servers.start()
+    poller = Poller(server.port)
+    beginning, part = ENDLESS[kind]
+    with unharmed(server), Connection(server.port) as connection:
+        head = f"POST {poller.target()} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        before = server.resident()
+        connection.send(head.encode() + beginning)
+        with suppress(ConnectionError):  # refused meanwhile
+            for _ in range(200):  # 13 MB
+                connection.send(part)
+        with suppress(Closed):  # a reset may overtake the answer
+            assert connection.response().status in ((400, 431) if kind == "a chunk's size" else (431,))
+        assert server.resident() - before < 4_000_000
+        assert not poller.alive()

@@ -338,6 +338,46 @@ def test_a_body_that_stops_coming_is_a_408_and_the_engine_hears() -> None:
     served(scenario, limited(body_idle=0.3))
 
 
+@pytest.mark.parametrize("path", ["/echo/", "/other"])
+def test_trailers_have_a_bound_whoever_serves_the_request(path: str) -> None:
+    async def scenario(server: EchoServer) -> None:
+        chunked = head(path, "Transfer-Encoding: chunked", method="POST"), b"1\r\nx\r\n0\r\n"
+        peer = await Peer.connect(server.port)
+        peer.send(*chunked, b"X-Trailer: a\r\nCookie: b\r\n\r\n")
+        assert (await peer.answer()).body == (b"x" if path == "/echo/" else b"asgi")
+        peer.send(*chunked, b"X: ", b"y" * 500)
+        await asyncio.sleep(0.05)
+        assert not server.engine.counters.http_errors
+        peer.send(b"y" * 1500)
+        assert (await peer.answer()).status == 431
+        assert await peer.at_end()
+        # The same behind a request that is owed its answer: first that, then the refusal.
+        second = await Peer.connect(server.port)
+        second.send(head("/echo/late"), *chunked, b"X: ", b"y" * 500)
+        await until(lambda: len(server.engine.exchanges) == 1)
+        server.engine.exchanges[0].respond(200, [], b"late")
+        assert (await second.answer()).body == b"late"
+        second.send(b"y" * 1500)
+        assert (await second.answer()).status == 431
+        assert await second.at_end()
+        peer.close()
+        second.close()
+
+    served(scenario, limited(header_bytes=1000))
+
+
+def test_a_body_that_goes_wrong_ends_another_applications_request_too() -> None:
+    async def scenario(server: EchoServer) -> None:
+        peer = await Peer.connect(server.port)
+        peer.send(head("/other", "Transfer-Encoding: chunked", method="POST"), b"zz\r\n")
+        assert (await peer.answer()).status == 400
+        assert await peer.at_end()
+        await until(lambda: not server.server.server_state.tasks)
+        peer.close()
+
+    served(scenario)
+
+
 @pytest.mark.parametrize(
     "sent",
     [

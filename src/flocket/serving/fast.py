@@ -69,6 +69,9 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_head = False
         self._received = 0
         self._messages = 0  # requests that came whole
+        # Behind a head: whether its body has not ended, and bytes that came since the parser told of any.
+        self._in_message = False
+        self._untold = 0
         self._length: int | None = 0
         self._timer: asyncio.TimerHandle | None = None
 
@@ -87,7 +90,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
 
     def data_received(self, data: bytes) -> None:
-        if self._over:
+        if self._over or self._refusal is not None:
             return
         if self._upgrade is not None:
             self._hold(data)
@@ -95,6 +98,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         in_head, in_body, messages = self._in_head, self._in_body, self._messages
         self._received = self._received + len(data) if in_head else len(data)
+        self._untold += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -104,6 +108,8 @@ class HttpProtocol(HttpToolsProtocol):
                 self._on_bad_http()
         if self._over:
             self._let_go()
+            return
+        if self._refusal is not None:
             return
         if self._in_head and not in_head and (in_body or messages != self._messages):
             self._received = 0  # it began somewhere behind another request: counted from the next bytes on
@@ -142,6 +148,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._length = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: nobody asked for it, and it must not become a header (RFC 9110, 6.5.1)
         name = name.lower()
         if name == b"content-length":
             self._length = int(value)
@@ -153,6 +161,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._untold = 0
         self._stop_timer()
         if self._over or self._refusal is not None or self.transport.is_closing():
             raise _RefusedError
@@ -171,8 +180,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._upgrading = engine
         else:
             self._begin(engine, self._request(engine, path, query))
+        self._in_message = True
 
     def on_body(self, body: bytes) -> None:
+        self._untold = 0
         if isinstance(self.cycle, HttpExchange):
             self.cycle.on_body(body)
         else:
@@ -180,6 +191,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._messages += 1
+        self._in_message = False
+        self._untold = 0
         if self._upgrading is not None:
             return
         if isinstance(self.cycle, HttpExchange):
@@ -372,6 +385,9 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(431, "Request Header Fields Too Large")
             elif self._timer is None:
                 self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+        elif self._untold > self._limits.header_bytes:
+            # Trailers, chunk extensions: what the parser keeps or skips without a word.
+            self._refuse(431, "Request Header Fields Too Large")
         elif self._half_read() is not None:
             self._restart_timer(self._limits.body_idle, self._on_late)
         elif self._timer is None and self.timeout_keep_alive_task is None and self._is_idle():
@@ -393,14 +409,33 @@ class HttpProtocol(HttpToolsProtocol):
         self._count_refusal()
         self._stop_timer()
         self._refusal = (status, text)
-        half_read = self._half_read()
-        if half_read is not None:  # it is this very request that went wrong
-            self._exchange = None
-            half_read.gone()
+        if self._in_message:
+            self._drop_half_read()
+        if self._over:
+            return
         if self._is_idle():
             self._say_refusal()
         else:
             self.flow.pause_reading()
+
+    def _drop_half_read(self) -> None:
+        """It is this very request that went wrong, its head long handed on: whoever serves it hears that it ends."""
+        cycle = cast(object, self.cycle)
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()  # not begun yet
+        elif isinstance(cycle, HttpExchange):
+            if cycle.waits_for_body:
+                self._exchange = None
+                cycle.gone()
+        elif not self.cycle.response_complete:
+            # As uvicorn's connection_lost tells it; its application would wait for the rest for ever.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.flow.resume_writing()
+            if self.cycle.response_started:
+                self._end()  # half an answer, which no other can follow
+            else:
+                self.cycle.response_complete = True
 
     def _say_refusal(self) -> None:
         assert self._refusal is not None
