@@ -154,6 +154,24 @@ def test_a_body_that_stops_is_given_up(servers: Pool) -> None:
         assert 0.3 < time.monotonic() - started < 1.2
 
 
+@pytest.mark.ours
+def test_a_body_that_drips_is_given_up(servers: Pool) -> None:
+    server = servers.start(limits={"body_idle": 0.4, "poll_time": 1.0})
+    poller = Poller(server.port)
+    with Connection(server.port) as connection:
+        started = time.monotonic()
+        connection.request("POST", poller.target(), {"Content-Length": "1000"}, b"4")
+        connection.socket.settimeout(0.1)
+        while not connection.buffer and time.monotonic() - started < 3:
+            with suppress(TimeoutError):
+                connection.read()
+            with suppress(ConnectionError):
+                connection.send(b"x")
+        assert 0.9 < time.monotonic() - started < 1.6
+        assert connection.response().status == 408
+        assert not poller.alive()
+
+
 ENDLESS = {
     "one trailer": (b"0\r\nX: ", b"y" * 65_536),
     "many trailers": (b"0\r\n", b"X: y\r\n" * 10_000),

@@ -73,6 +73,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._in_message = False
         self._untold = 0
         self._length: int | None = 0
+        self._body_end = 0.0  # when all of the body must be there
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -244,6 +245,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
+        if exchange.waits_for_body:
+            self._body_end = self.loop.time() + self._limits.poll_time
         limit = self.limit_concurrency
         if limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit):
             exchange.respond(503, [("Content-Type", "text/plain")], b"Service Unavailable", close=True)
@@ -265,6 +268,8 @@ class HttpProtocol(HttpToolsProtocol):
             if not self.transport.is_closing():
                 self.flow.resume_reading()
                 self._start(cast(HttpExchange, self.pipeline.pop()[0]))
+                if self._half_read() is not None:
+                    self._watch()  # its body may never go on
             return
         nothing_owed = not self.pipeline
         super().on_response_complete()
@@ -389,7 +394,9 @@ class HttpProtocol(HttpToolsProtocol):
             # Trailers, chunk extensions: what the parser keeps or skips without a word.
             self._refuse(431, "Request Header Fields Too Large")
         elif self._half_read() is not None:
-            self._restart_timer(self._limits.body_idle, self._on_late)
+            # Each part in time is not enough: a byte now and then would hold the connection for days.
+            left = self._body_end - self.loop.time()
+            self._restart_timer(max(0.0, min(self._limits.body_idle, left)), self._on_late)
         elif self._timer is None and self.timeout_keep_alive_task is None and self._is_idle():
             # Only line breaks came, which the parser skips: they must not keep a connection for ever.
             self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
