@@ -338,6 +338,21 @@ def test_a_body_that_stops_coming_is_a_408_and_the_engine_hears() -> None:
     served(scenario, limited(body_idle=0.3))
 
 
+def test_a_body_that_came_in_parts_leaves_no_timer_behind() -> None:
+    async def scenario(server: EchoServer) -> None:
+        peer = await Peer.connect(server.port)
+        peer.send(head("/echo/", "Content-Length: 4", method="POST"), b"ab")
+        await asyncio.sleep(0.05)
+        peer.send(b"cd")
+        assert (await peer.answer()).body == b"abcd"
+        await asyncio.sleep(0.3)  # longer than a body may pause
+        peer.send(head("/echo/next"))
+        assert (await peer.answer()).status == 200
+        peer.close()
+
+    served(scenario, limited(body_idle=0.2))
+
+
 @pytest.mark.parametrize("path", ["/echo/", "/other"])
 def test_trailers_have_a_bound_whoever_serves_the_request(path: str) -> None:
     async def scenario(server: EchoServer) -> None:

@@ -64,6 +64,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._upgrading: EngineLike | None = None  # whose path the request of an upgrade named
         self._held = bytearray()  # what came behind the upgrade
         self._refusal: tuple[int, str] | None = None  # to be said once the answers before it have left
+        self._stopping = False  # uvicorn is; the timer is then that of the end
         self._over = False  # nothing that still comes is looked at
         # The head that is being read: whether there is one, bytes that came since it began, its time.
         self._in_head = False
@@ -135,6 +136,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._exchange is None and self._upgrade is None:
             super().shutdown()
             return
+        self._stopping = True
         if self._exchange is not None:
             self._exchange.keep_alive = False
         self._restart_timer(SHUTDOWN_TIME, self.transport.abort)
@@ -194,6 +196,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._messages += 1
         self._in_message = False
         self._untold = 0
+        if not self._stopping:
+            self._stop_timer()  # the body's, or it would end the connection that waits for its next request
         if self._upgrading is not None:
             return
         if isinstance(self.cycle, HttpExchange):
