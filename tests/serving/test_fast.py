@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 from tests.serving.echo import EchoServer, run
 from tests.serving.peer import ACCEPT, Peer, head, masked, until, upgrade_head
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flocket.options import EngineOptions, Limits
-from flocket.serving.fast import check_seam
 
 uvloops = False
 
@@ -626,12 +624,3 @@ def test_a_stopping_server_lets_go_of_what_waits() -> None:
                 peer.close()
 
     run(main(), uvloops)
-
-
-# -- the seam ---------------------------------------------------------------------------------------------
-
-
-def test_the_seam_holds_and_a_change_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check_seam() is None
-    monkeypatch.delattr(HttpToolsProtocol, "on_response_complete")
-    assert check_seam() == "uvicorn's HttpToolsProtocol has no on_response_complete()"

@@ -2,7 +2,8 @@
 
 Plain calls from the parser's callbacks to the engine; no scope, no task, no queue. Also the guard of every request
 on a connection, whoever serves it: a head's size (431), the time it takes (408), and bad HTTP (400). All that is
-known of uvicorn's inside is in this one file; it does not know sessions, nor how WebSocket frames are read.
+known of uvicorn's inside is in this file and, as names, in seam.py. Does not know sessions, nor how WebSocket frames
+are read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from uvicorn.server import ServerState
 
 from flocket.engine.contracts import Headers, Receiver
 from flocket.engine.request import Request
+from flocket.errors import ConfigError
 from flocket.observe import Counters
 from flocket.options import Limits
 from flocket.serving.connections import Connections
@@ -28,9 +30,13 @@ from flocket.serving.exchange import HttpExchange, HttpUpgrade, accept_key
 from flocket.serving.linger import linger
 from flocket.serving.response import answer
 from flocket.serving.routes import EngineLike, routes_of
+from flocket.serving.seam import check_seam
 from flocket.serving.websocket import WebSocket
 
-__all__ = ["HttpProtocol", "check_seam"]
+__all__ = ["HttpProtocol"]
+
+if (_misfit := check_seam()) is not None:
+    raise ConfigError(f"flocket:HttpProtocol does not fit what is installed: {_misfit}; leave --http out")
 
 PIPELINED = 32  # requests that may wait behind one another; no client of ours sends more than two
 HELD_BYTES = 65_536  # bytes behind an upgrade that is not accepted yet, before reading stops
@@ -483,30 +489,3 @@ class HttpProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-# What this file uses of uvicorn's inside, by where it is defined.
-METHODS = (
-    "connection_made", "connection_lost", "data_received", "handle_websocket_upgrade", "on_body", "on_header",
-    "on_headers_complete", "on_message_begin", "on_message_complete", "on_response_complete", "shutdown",
-    "_should_upgrade", "_unset_keepalive_if_required", "_unsupported_upgrade_warning",
-)  # fmt: skip
-ATTRIBUTES = (
-    "app", "client", "connections", "cycle", "expect_100_continue", "flow", "headers", "limit_concurrency", "loop",
-    "parser", "pipeline", "scheme", "server_state", "tasks", "timeout_keep_alive_task", "transport",
-)  # fmt: skip
-
-
-def check_seam() -> str | None:
-    """Why this file does not fit the installed uvicorn and httptools; None if it does."""
-    for name in METHODS:
-        if not callable(getattr(HttpToolsProtocol, name, None)):
-            return f"uvicorn's HttpToolsProtocol has no {name}()"
-    made = HttpToolsProtocol.__init__.__code__.co_names
-    for name in ATTRIBUTES:
-        if name not in made:
-            return f"uvicorn's HttpToolsProtocol has no attribute {name}"
-    for name in ("feed_data", "get_http_version", "get_method", "should_keep_alive", "should_upgrade"):
-        if not hasattr(httptools.HttpRequestParser, name):
-            return f"httptools' parser has no {name}()"
-    return None
