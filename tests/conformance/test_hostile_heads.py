@@ -115,6 +115,51 @@ def test_a_path_with_line_ends_reaches_no_header(servers: Pool) -> None:
         assert connection.response().header("set-cookie") is None
 
 
+@pytest.mark.parametrize(
+    "hosts",
+    [["a", "b"], ["a", "a"], [""], ["a b"], ["a/../b"], ["evil.example@a"], ["a:99999"], ["\xff"], ["http://a"]],
+    ids=ascii,
+)
+def test_an_odd_host_opens_no_door(servers: Pool, hosts: list[str]) -> None:
+    server = servers.start()
+    lines = "".join(f"Host: {host}\r\n" for host in hosts) + "Origin: http://evil.example\r\n"
+    upgrade = "".join(f"{name}: {value}\r\n" for name, value in HANDSHAKE.items())
+    with unharmed(server):
+        for more, path in (("", OPEN), (upgrade, target("websocket"))):
+            with Connection(server.port) as connection:
+                connection.send(f"GET {path} HTTP/1.1\r\n{lines}{more}\r\n".encode("latin-1"))
+                answer = connection.response()
+                assert answer.status in ((400, 403) if more else (200, 400, 403))
+                assert answer.header("access-control-allow-origin") is None
+
+
+@pytest.mark.ours  # Node's reader takes some of them, as ours takes none
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"2\n40\r\n0\r\n\r\n",
+        b"2\r40\r\n0\r\n\r\n",
+        b"2\r\n40\n0\r\n\r\n",
+        b"2\r\n400\r\n\r\n",
+        b"2\r\n40\r\r0\r\n\r\n",
+        b"2;x\n40\r\n0\r\n\r\n",
+        b"0x2\r\n40\r\n0\r\n\r\n",
+        b" 2\r\n40\r\n0\r\n\r\n",
+        b"-2\r\n40\r\n0\r\n\r\n",
+        b"10000000000000002\r\n40\r\n0\r\n\r\n",
+    ],
+    ids=repr,
+)
+def test_chunks_with_wrong_ends_carry_no_second_request(servers: Pool, body: bytes) -> None:
+    server = servers.start(limits={"body_idle": 0.4})
+    poller = Poller(server.port)
+    with unharmed(server), Connection(server.port) as connection:
+        head = f"POST {poller.target()} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.send(head.encode() + body + f"GET {OPEN} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        assert answers(connection) in ([400], [408], [])
+    assert not poller.alive()
+
+
 @pytest.mark.fast_face
 def test_a_head_that_is_too_large_is_refused(servers: Pool) -> None:
     server = servers.start()
