@@ -1,4 +1,5 @@
-"""Two nodes and one Redis: what a broadcast costs both nodes together, and how late it reaches the other one.
+"""Two nodes and one Redis: what a broadcast costs both nodes together, and how late it reaches the other one; and
+what a request costs that comes to the wrong one.
 
 The clients are spread over both nodes; the one that emits is at the first. Redis runs beside the load; its
 own CPU is not counted.
@@ -6,9 +7,11 @@ own CPU is not counted.
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from bench import load
 from bench.contestants import Contestant
@@ -86,8 +89,45 @@ class Lateness:
         return Measurement(figures["p99_us"], errors=figures["errors"], notes={"p50 µs": figures["p50_us"]})
 
 
+@contextmanager
+def two_machines(contestant: Contestant) -> Iterator[list[Running]]:
+    """Two nodes that meet over Redis alone, each with a runtime folder of its own."""
+    with ExitStack() as stack:
+        url = stack.enter_context(redis_server())
+        folders = [stack.enter_context(tempfile.TemporaryDirectory(prefix="fl-")) for _ in range(2)]
+        yield [stack.enter_context(serve(contestant, REDIS_URL=url, FLOCKET_RUNTIME=folder)) for folder in folders]
+
+
+@dataclass(frozen=True)
+class Relayed:
+    """Every request behind the handshake comes to the machine that does not have its session. Both nodes' CPU counts."""
+
+    name: str = "redis-relay"
+    title: str = "Two machines and Redis, echo over long-polling through the other one, 100 clients"
+    unit: str = "times the CPU without"
+    clients: int = 100
+    once: bool = False
+    without: tuple[str, ...] = ("node", "bun", "python-socketio")  # they answer such a request with an error
+
+    def measure(self, contestant: Contestant, effort: Effort) -> Measurement:
+        times = {"warmup": effort.warmup, "seconds": effort.seconds}
+        with two_machines(contestant) as nodes:
+            straight = load.measure("polling", *nodes, clients=self.clients, **times)
+            relayed = load.measure("polling", *nodes, clients=self.clients, astray=True, **times)
+        notes = {"CPU µs per event": _per_event(relayed), "CPU µs per event without": _per_event(straight)}
+        ratio = _per_event(relayed) / _per_event(straight)
+        return Measurement(ratio, errors=straight["errors"] + relayed["errors"], notes=notes)
+
+
+def _per_event(figures: dict[str, Any]) -> float:
+    if not figures["events"]:
+        raise Failed("no event was delivered")
+    return float(figures["server_cpu_us"] / figures["events"])
+
+
 SCENARIOS: list[Scenario] = [
     Crossing("redis-200", "Two nodes and Redis, broadcast to 200 clients, 4 in flight", 200),
     Crossing("redis-20", "Two nodes and Redis, broadcast to 20 clients, 4 in flight", 20),
     Lateness(),
+    Relayed(),
 ]
