@@ -100,7 +100,7 @@ def two_machines(contestant: Contestant) -> Iterator[list[Running]]:
 
 @dataclass(frozen=True)
 class Relayed:
-    """Every request behind the handshake comes to the machine that does not have its session. Both nodes' CPU counts."""
+    """Every request behind the handshake comes to the machine that lacks its session. The CPU of both nodes counts."""
 
     name: str = "redis-relay"
     title: str = "Two machines and Redis, echo over long-polling through the other one, 100 clients"
