@@ -14,7 +14,7 @@ const state = { connects: 0, errors: [], disconnects: [], refused: [] };
 
 function add({ from, ...options }) {
   if (from) options.agent = new http.Agent({ localAddress: from, keepAlive: true });
-  const socket = io(url, { forceNew: true, forceJSONP: jsonp, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 20000, ...options });
+  const socket = io(url, { forceNew: true, ...(jsonp && { forceJSONP: true }), reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 20000, ...options });
   const client = { socket, heard: new Map(), connects: 0, disconnects: 0 };
   socket.on("connect", () => { state.connects += 1; client.connects += 1; });
   socket.on("connect_error", (error) => {
@@ -39,10 +39,12 @@ const until = async (condition, ms) => {
 };
 
 // Version 2.5 knows neither time limits nor promises.
-const ask = (client, ms, event, ...args) => new Promise((resolve) => {
-  const timer = setTimeout(() => resolve(`no answer to "${event}" within ${ms} ms`), ms);
+const askOlder = (client, ms, event, ...args) => new Promise((resolve) => {
+  const timer = setTimeout(() => resolve("no answer in time"), ms);
   client.socket.emit(event, ...args, (answer) => { clearTimeout(timer); resolve(answer); });
 });
+const askNewer = (client, ms, event, ...args) => client.socket.timeout(ms).emitWithAck(event, ...args).catch((e) => String(e));
+const ask = jsonp ? askOlder : askNewer;
 
 const all = (event, ...args) => Promise.all(clients.map((client) => ask(client, 20000, event, ...args)));
 
