@@ -8,13 +8,16 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.fleet import LocalClient, fleet
 from tests.support.node_process import NodeProcess
 from tests.support.polling import wait_for
-from tests.support.redis import RedisServer, free_port, redis_cluster
+from tests.support.redis import RedisServer, TlsRedisServer, free_port, redis_cluster
 
+from flocket import RedisAdapter, RedisStreamsAdapter, ShardedRedisAdapter
 from flocket.adapters.buses.redis_address import RedisAddress
 from flocket.emitter import AsyncEmitter, Emitter
 from flocket.errors import AdapterError, ConfigError, EncodeError
@@ -158,6 +161,38 @@ def test_what_goes_wrong_is_told_in_one_line_without_the_password() -> None:
         Emitter(f"redis://:right@127.0.0.1:{server.port}").emit("hi")
     with pytest.raises(AdapterError, match="connect"):
         asyncio.run(AsyncEmitter(f"redis://127.0.0.1:{free_port()}").emit("hi"))
+
+
+@pytest.mark.parametrize("adapter", [RedisAdapter, ShardedRedisAdapter, RedisStreamsAdapter])
+def test_tls_a_unix_socket_a_password_and_a_user_of_few_rights_lead_to_the_same_redis(
+    adapter: Any, tmp_path: Path
+) -> None:
+    with TlsRedisServer(tmp_path) as server:
+        rights = ["~*", "&*", "+publish", "+spublish", "+xadd", "+info"]  # all that is said
+        assert server.command("ACL", "SETUSER", "emitter", "on", ">secret", *rights) == "OK"
+        assert server.command("ACL", "SETUSER", "default", ">right") == "OK"
+        words = adapter.dialect.replace("classic", "")
+        dialect = f"+{words}" if words else ""
+        here = f"127.0.0.1:{server.port}"
+        urls = [
+            server.tls_url.replace("rediss", f"rediss{dialect}", 1).replace("//", "//emitter:secret@", 1),
+            f"unix{dialect}://emitter:secret@{server.socket}",
+            f"redis{dialect}://:right@{here}",
+            f"redis{dialect}://emitter:secret@{here}",
+        ]
+
+        async def test() -> None:
+            async with fleet(1, lambda: adapter(f"redis://:right@{here}")) as (node,):
+                client = await LocalClient(node).connected()
+                for number, url in enumerate(urls):
+                    with Emitter(url) as emitter:
+                        await asyncio.to_thread(emitter.emit, "plain", number)
+                    await client.got("plain", number)
+                    async with AsyncEmitter(url) as other:
+                        await other.emit("asynchronous", number)
+                    await client.got("asynchronous", number)
+
+        asyncio.run(test())
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
-"""Two nodes and one Redis: what a broadcast costs both nodes together, and how late it reaches the other one.
+"""Two nodes and one Redis: what a broadcast costs both nodes together, and how late it reaches the other one; and
+what a request costs that comes to the wrong one.
 
 The clients are spread over both nodes; the one that emits is at the first. Redis runs beside the load; its
 own CPU is not counted.

@@ -20,10 +20,10 @@ PYTHONPATH = f"{ROOT / 'src'}:{ROOT}"
 
 
 class Crowd(NodeProcess):
-    """`Crowd(url)` as a context; each method does one thing with all clients."""
+    """`Crowd(url)` as a context; each method does one thing with all clients. `how`: "jsonp", for clients of 2.5."""
 
-    def __init__(self, url: str) -> None:
-        super().__init__("crowd.js", url)
+    def __init__(self, url: str, *how: str) -> None:
+        super().__init__("crowd.js", url, *how)
 
     def do(self, name: str, timeout: float = 60.0, **options: Any) -> Any:
         self.say({"do": name, **options})

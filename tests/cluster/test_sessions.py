@@ -28,6 +28,18 @@ def test_every_transport_works_on_every_worker(sticky: str) -> None:
         crowd.undisturbed()
 
 
+@pytest.mark.parametrize("sticky", ["session", "address", "none"])
+def test_jsonp_of_the_older_client_works_on_every_worker(sticky: str) -> None:
+    with serving(4, sticky, allow_eio3=True) as program, Crowd(program.url, "jsonp") as crowd:
+        crowd.connect(16, "polling")
+        crowd.check(16)
+        where = set(crowd.where())
+        if sticky != "address":
+            assert len(where) > 1
+        assert crowd.do("transports") == ["jsonp"] * 16
+        crowd.undisturbed()
+
+
 def test_a_thousand_clients_poll_four_workers_without_stickiness_and_without_an_error() -> None:
     with serving(4, "none") as program, Crowd(program.url) as crowd:
         crowd.connect(1_000, "polling")

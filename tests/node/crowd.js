@@ -1,8 +1,10 @@
 // Many official clients of one service, driven by JSON lines: {"do": ..., ...}; each is answered with one line.
 // connect: `count` clients over `transports`; where: which worker has each; shout: each client shouts `times` times,
 // and what all heard is checked; heard: what each heard from one; echo: each asks `times` times; count: as the server counts; state: what went wrong;
-// close: all leave.
-const { io } = require("socket.io-client");
+// close: all leave. With the argument "jsonp" the clients are of version 2.5 and poll by script elements.
+const jsonp = process.argv[3] === "jsonp";
+if (jsonp) require("./page.js");
+const io = jsonp ? require("socket.io-client-2") : require("socket.io-client").io;
 const http = require("node:http");
 const readline = require("node:readline");
 
@@ -12,7 +14,7 @@ const state = { connects: 0, errors: [], disconnects: [], refused: [] };
 
 function add({ from, ...options }) {
   if (from) options.agent = new http.Agent({ localAddress: from, keepAlive: true });
-  const socket = io(url, { forceNew: true, reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 20000, ...options });
+  const socket = io(url, { forceNew: true, ...(jsonp && { forceJSONP: true }), reconnectionDelay: 100, reconnectionDelayMax: 500, timeout: 20000, ...options });
   const client = { socket, heard: new Map(), connects: 0, disconnects: 0 };
   socket.on("connect", () => { state.connects += 1; client.connects += 1; });
   socket.on("connect_error", (error) => {
@@ -36,8 +38,15 @@ const until = async (condition, ms) => {
   return true;
 };
 
-const all = (event, ...args) =>
-  Promise.all(clients.map((client) => client.socket.timeout(20000).emitWithAck(event, ...args).catch((e) => String(e))));
+// Version 2.5 knows neither time limits nor promises.
+const askOlder = (client, ms, event, ...args) => new Promise((resolve) => {
+  const timer = setTimeout(() => resolve("no answer in time"), ms);
+  client.socket.emit(event, ...args, (answer) => { clearTimeout(timer); resolve(answer); });
+});
+const askNewer = (client, ms, event, ...args) => client.socket.timeout(ms).emitWithAck(event, ...args).catch((e) => String(e));
+const ask = jsonp ? askOlder : askNewer;
+
+const all = (event, ...args) => Promise.all(clients.map((client) => ask(client, 20000, event, ...args)));
 
 const acts = {
   async connect({ count, ...options }) {
@@ -66,13 +75,16 @@ const acts = {
   },
   async count() {
     const there = clients.find((client) => client.socket.connected);
-    return there.socket.timeout(10000).emitWithAck("count").catch((error) => String(error));
+    return ask(there, 10000, "count");
   },
   async connected({ ms }) {
     return until(() => clients.every((client) => client.socket.connected), ms);
   },
   async transports() {
-    return clients.map((client) => client.socket.io.engine?.transport?.name ?? "");
+    return clients.map(({ socket }) => {
+      const transport = socket.io.engine?.transport;
+      return transport?.script ? "jsonp" : transport?.name ?? "";
+    });
   },
   async heard({ from, times }) {
     await until(() => clients.every((client) => (client.heard.get(from) ?? []).length >= times), 10000);
