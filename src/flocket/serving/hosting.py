@@ -30,6 +30,7 @@ from flocket.serving.beside import Beside
 from flocket.serving.health import Health
 from flocket.serving.membership import Membership, membership_of
 from flocket.serving.routes import routes_of
+from flocket.serving.seam import check_seam
 
 __all__ = ["Serving"]
 
@@ -223,13 +224,13 @@ def _nothing(record: logging.LogRecord) -> bool:
 
 def _http_protocol() -> Any:
     """The fast face; the portable one, with a warning, where uvicorn is not what we know."""
-    from flocket.serving.fast import HttpProtocol, check_seam
-
     reason = check_seam()
-    if reason is None:
-        return HttpProtocol
-    log.warning("serving by the portable face, which is slower: %s", reason)
-    return "httptools"
+    if reason is not None:
+        log.warning("serving by the portable face, which is slower: %s", reason)
+        return "auto"
+    from flocket.serving.fast import HttpProtocol  # which fails where the seam does not hold
+
+    return HttpProtocol
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
