@@ -79,6 +79,19 @@ def test_make_run_serves_the_chat_until_a_signal(
         assert "Traceback" not in program.printed()
 
 
+def test_ctrl_c_ends_make_run_as_the_readme_says(tmp_path: Path) -> None:
+    port = free_port()
+    # A terminal's Ctrl-C goes to all that runs in it: here to a group of processes that make leads.
+    make = "import os; os.setsid(); os.execvp('make', ['make', 'run'])"
+    command = [sys.executable, "-c", make]
+    with running(command, port, PORT=str(port), VENV=str(environment(tmp_path))) as program:
+        os.killpg(program.process.pid, signal.SIGINT)
+        assert program.process.wait(10) == -signal.SIGINT  # 128 + 2, as a shell shows it
+        assert f"status {128 + signal.SIGINT}" in README.text
+        assert "***" not in program.printed()
+        assert "Traceback" not in program.printed()
+
+
 def run_flocket_run(folder: Path, words: list[str]) -> None:
     port = free_port()
     command = [word if word != "3000" else str(port) for word in words]
@@ -121,9 +134,9 @@ def test_each_other_command_does_what_it_says(command: str, folder: Path) -> Non
     HOW[" ".join(words[:2])](folder, words)
 
 
-def test_the_first_program_has_ten_lines_of_code() -> None:
+def test_the_first_program_has_at_most_ten_lines_of_code() -> None:
     lines = [line for line in README.program("python").splitlines() if line.strip() and not line.startswith("#")]
-    assert len(lines) == 9
+    assert 5 < len(lines) <= 10
 
 
 def test_what_the_readme_links_to_is_there() -> None:

@@ -79,6 +79,21 @@ def test_a_client_gets_all_that_it_missed_on_whichever_node_it_comes_back(redis:
     run(redis, test)
 
 
+def test_a_client_of_a_node_that_ended_in_order_comes_back_to_another(redis: RedisServer) -> None:
+    async def test(nodes: list[Server[Any]]) -> None:
+        client = await LocalClient(nodes[0]).connected()
+        nodes[1].emit("n", 0)
+        await client.has(1)
+        await nodes[0].close()
+        nodes[1].emit("n", 1)
+        again = await comeback(nodes[1], client)
+        assert again.sid == client.sid
+        await again.has(1)
+        assert names(again) == [1]
+
+    run(redis, test)
+
+
 def test_a_client_that_got_nothing_yet_and_one_that_missed_nothing_come_back(redis: RedisServer) -> None:
     async def test(nodes: list[Server[Any]]) -> None:
         nodes[0].emit("n", "before")
