@@ -109,12 +109,13 @@ def test_handlers_that_run_may_end_and_answer_before_clients_are_told(script: Pa
 
 
 def test_handlers_that_do_not_end_in_time_are_cancelled(script: Path) -> None:
-    with start(script, 1) as program, Peer(program.port) as peer:
+    with start(script, 2) as program, Peer(program.port) as peer:
         peer.websocket.text('427["work",60]')
         wait_for(lambda: "working" in program.printed())
         status, took = program.end(signal.SIGTERM)
-        assert (status, took < 1 + SOON) == (0, True)
+        assert (status, took < 2 + SOON) == (0, True)
         assert program.printed().splitlines()[-3:] == ["left: server shutting down", "cancelled", "end"]
+        assert program.printed().count("handlers still run") == 1
 
 
 def test_a_handler_in_a_thread_is_left_behind_in_the_end(script: Path) -> None:

@@ -37,6 +37,7 @@ __all__ = ["Serving"]
 log = logging.getLogger("flocket")
 
 KEEP_ALIVE = 75  # seconds; more than nginx's upstream keeps a connection (60): it, not we, is to close first
+PATIENCE = 1.0  # seconds until whoever waits for a server to end is told what it waits for
 AT_LEAST = 1.0  # seconds that other applications' answers have, however short the drain
 
 
@@ -190,12 +191,19 @@ class _Host(uvicorn.Server):
             await self._membership.aclose()
 
     async def _unless_forced(self, rests: Iterable[Coroutine[Any, Any, None]]) -> None:
-        tasks = [asyncio.ensure_future(rest) for rest in (*rests, self._forced.wait())]
-        done = asyncio.gather(*tasks[:-1])
-        await asyncio.wait((done, tasks[-1]), return_when=asyncio.FIRST_COMPLETED)
-        for task in tasks:
+        forced = asyncio.ensure_future(self._forced.wait())
+        resting = [asyncio.ensure_future(rest) for rest in rests]
+        done = asyncio.gather(*resting, return_exceptions=True)
+        await asyncio.wait((done, forced), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if not (done.done() or forced.done()):
+            log.info("handlers still run; they have up to %g s (a second Ctrl-C waits for nobody)", self._drain)
+            await asyncio.wait((done, forced), return_when=asyncio.FIRST_COMPLETED)
+        for task in (forced, *resting):
             task.cancel()
-        await asyncio.gather(*tasks, done, return_exceptions=True)
+        for result in await done:
+            if isinstance(result, Exception):
+                log.error("a server did not come to rest", exc_info=result)
+        await asyncio.gather(forced, return_exceptions=True)
 
     async def serve_here(self) -> None:
         serving = asyncio.ensure_future(self._serve())
