@@ -291,3 +291,18 @@ def test_closing_ends_every_session_whatever_it_waits_for() -> None:
     assert world.engine.sessions == {}
     assert world.get().result.status == 503
     assert world.upgrade().refusal is not None
+
+
+def test_nothing_reaches_a_session_while_allow_request_thinks() -> None:
+    asked = Asked()
+    world = asked.world
+    opening = world.get()
+    sid = f"sid{1:017}"  # what it will be called
+    for early in (world.post(sid, b"4early"), world.poll(sid)):
+        assert early.result.status == 400
+        assert b'"code":1' in early.result.body
+    asked.let_in()
+    assert opening.result.status == 200
+    assert world.ears[sid].heard == []
+    assert world.post(sid, b"4now").result.status == 200
+    assert world.ears[sid].heard == ["now"]

@@ -149,3 +149,22 @@ def test_they_stay_where_cleanup_is_switched_off() -> None:
             assert io.stats()["namespaces_now"] == 2
 
     run(scene)
+
+
+def test_the_name_that_a_client_chose_writes_no_lines_into_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    io = Server()
+    rooms = io.of(re.compile(r"/room-.*", re.DOTALL))
+
+    @rooms.on("fail")
+    def fail(socket: Socket) -> None:
+        raise RuntimeError
+
+    async def scene() -> None:
+        async with io, connect(io, namespace="/room-\nFORGED\x1b[31m") as client:
+            client.emit("fail")
+            await settle()
+
+    run(scene)
+    assert [record.getMessage() for record in caplog.records] == [
+        "/room-\\nFORGED\\x1b[31m: the handler of 'fail' failed"
+    ]

@@ -87,7 +87,7 @@ class Adapter:
                 listener(*args)
             except Exception:  # the user's own mistake must not leave a socket half in a room
                 self.nsp._counters.handler_errors += 1
-                log.exception("%s: a listener of %r failed", self.nsp.name, event)
+                log.exception("%s: a listener of %r failed", self.nsp.shown, event)
 
     def add_all(self, sid: str, rooms: Iterable[str]) -> None:
         """A socket of this process joins rooms."""

@@ -114,10 +114,10 @@ def failed(socket: Socket[Any], event: str, error: Exception, answer: Answer | N
     counters = socket.server.counters
     if isinstance(error, ArgumentError):
         counters.bad_arguments += 1
-        log.info("%s: event %r from %s refused: %s", socket.nsp.name, event[:80], socket.id, error)
+        log.info("%s: event %r from %s refused: %s", socket.nsp.shown, event[:80], socket.id, error)
     elif not isinstance(error, REFUSALS):
         counters.handler_errors += 1
-        log.error("%s: the handler of %r failed", socket.nsp.name, event[:80], exc_info=error)
+        log.error("%s: the handler of %r failed", socket.nsp.shown, event[:80], exc_info=error)
     hooks = tuple(socket.nsp._events.errors)
     if hooks:
         socket.server._run_handler(_tell_hooks(socket, event, error, answer, hooks))
@@ -140,7 +140,7 @@ async def _tell_hooks(
                 result = await result
         except Exception:
             socket.server.counters.handler_errors += 1
-            log.exception("%s: on_error failed", socket.nsp.name)
+            log.exception("%s: on_error failed", socket.nsp.shown)
             continue
         if replacement is None:
             replacement = result

@@ -143,7 +143,7 @@ class Client:
                 await nsp._connect(self, auth)
         except Exception:
             self._server.counters.handler_errors += 1
-            log.exception("%s: a client could not be connected", name[:80])
+            log.exception("%r: a client could not be connected", name[:80])
             if name not in self._sockets:
                 self.refuse(name, "internal error", None)
 
@@ -174,7 +174,7 @@ class Client:
         try:
             self.send(Packet(PacketType.CONNECT_ERROR, name, told))
         except EncodeError as error:
-            log.error("%s: the data of a ConnectError: %s", name, error)
+            log.error("%r: the data of a ConnectError: %s", name, error)
             self.refuse(name, message, None)
 
     def forget(self, socket: Socket[Any]) -> None:

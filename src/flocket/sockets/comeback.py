@@ -42,7 +42,7 @@ class Comebacks:
         try:
             restored = await self._nsp.adapter.restore_session(pid, offset)
         except AdapterError as error:
-            log.warning("%s: a client is not recovered: %s", self._nsp.name, error)
+            log.warning("%s: a client is not recovered: %s", self._nsp.shown, error)
             return None
         if restored is None:
             return None
@@ -73,7 +73,7 @@ class Comebacks:
         other = [key for key, value in found.items() if not _equal(before.get(key), value)]
         if other:
             names = ", ".join(sorted(map(str, other)))
-            log.info("%s: a client is not recovered: its middlewares found another %s", self._nsp.name, names)
+            log.info("%s: a client is not recovered: its middlewares found another %s", self._nsp.shown, names)
         return not other
 
     def displace(self, pid: str) -> None:

@@ -51,6 +51,8 @@ class Namespace(Sends, Receives, Generic[T]):
     def __init__(self, server: Server[T], name: str, events: Events | None = None) -> None:
         self.server = server
         self.name = name
+        # As the log has it: a client chooses the name of a dynamic namespace, and must write no lines there.
+        self.shown = name if name.isprintable() else ascii(name)[1:-1]
         self.sockets: dict[str, Socket[T]] = {}
         self._events = Events() if events is None else events
         self._parser = server._parser
@@ -118,7 +120,7 @@ class Namespace(Sends, Receives, Generic[T]):
             client.refuse(self.name, error.message, error.data)
             return False
         except Exception:
-            log.exception("%s: a middleware failed", self.name)
+            log.exception("%s: a middleware failed", self.shown)
             self._counters.handler_errors += 1
             client.refuse(self.name, "internal error", None)
             return False
@@ -328,7 +330,7 @@ def _copy(data: Any) -> Any:
 def _warn_slow(socket: Socket[Any]) -> None:
     log.warning(
         "%s: the connection handler of %s has run for %g s; the events of its client wait for it",
-        socket.nsp.name,
+        socket.nsp.shown,
         socket.id,
         SLOW_CONNECTION,
     )

@@ -268,7 +268,7 @@ class Socket(Hears, Sends, Generic[T]):
         if self._turns.idle:
             self._dispatch(packet)
         elif not self._turns.wait(packet, len(message), WAITING_EVENTS, self._client.waiting_bound):
-            log.warning("%s: %s sends faster than its handlers end; disconnected", self.nsp.name, self.id)
+            log.warning("%s: %s sends faster than its handlers end; disconnected", self.nsp.shown, self.id)
             self._session.drop("parse error", "too many events waiting", 1008)
 
     def _dispatch(self, packet: Packet) -> None:
