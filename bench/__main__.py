@@ -50,7 +50,7 @@ def measure(scenarios: list[Scenario], contestants: list[Contestant], effort: Ef
     for scenario in scenarios:
         for turn in range(1 if scenario.once else effort.rounds):
             for contestant in contestants:
-                if contestant.name in scenario.without:
+                if contestant.name in scenario.without or (turn and contestant.one_round):
                     continue
                 try:
                     one = scenario.measure(contestant, effort)

@@ -23,6 +23,7 @@ class Contestant:
     command: tuple[str, ...]  # a port is appended
     version: str
     env: Mapping[str, str] = field(default_factory=dict)
+    one_round: bool = False  # so far from the others that more rounds would tell nothing new
 
 
 def _output(*command: str | Path) -> str:
@@ -67,7 +68,7 @@ def python_socketio() -> Contestant:
     python = toolchain.peer_python()
     version = _pip_versions(python, "python-socketio", "python-engineio", "uvicorn", "uvloop", "websockets")
     command = (str(python), str(SERVERS / "python_socketio_server.py"))
-    return Contestant("python-socketio", "python-socketio", command, version)
+    return Contestant("python-socketio", "python-socketio", command, version, one_round=True)
 
 
 CONTESTANTS: Mapping[str, Callable[[], Contestant]] = {

@@ -93,7 +93,8 @@ def document(results: Results, contestants: list[Contestant], effort: Effort, ma
             f"Printed by `make bench` on {when}: {machine}.\n",
             "![What a second of CPU does, Node = 1](benchmarks.svg)\n",
             METHOD,
-            f"{effort.rounds} rounds of {effort.seconds:g} s each, after {effort.warmup:g} s of warming up; "
+            f"{effort.rounds} rounds of {effort.seconds:g} s each (of python-socketio one), "
+            f"after {effort.warmup:g} s of warming up; "
             f"{effort.idle_clients:,} idle clients, {effort.large_senders:,} of the large kind.\n",
             "".join(f"- {one.label}: {one.version}\n" for one in contestants),
             "## Events\n",

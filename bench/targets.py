@@ -48,6 +48,7 @@ TARGETS = [
     Target("redis-200", 0.55, "node"),
     Target("redis-20", 0.8, "node"),
     Target("redis-p99", 1.2, "node"),
+    Target("redis-relay", 3.0),
     Target("idle", 12),
     Target("idle-large", 64),
     Target("pings", 1),

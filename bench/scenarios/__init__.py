@@ -23,7 +23,7 @@ class Effort:
     settle: float  # what a garbage collector gets to come to rest
 
 
-FULL = Effort(rounds=3, warmup=1.0, seconds=2.0, idle_clients=5000, large_senders=1000, settle=3.0)
+FULL = Effort(rounds=3, warmup=1.0, seconds=1.5, idle_clients=5000, large_senders=1000, settle=3.0)
 QUICK = Effort(rounds=1, warmup=0.5, seconds=0.7, idle_clients=1000, large_senders=200, settle=1.0)
 
 

@@ -72,7 +72,7 @@ class Passing:
     title: str = "Two nodes, CPU for passing a connection to the other one"
     unit: str = "µs"
     clients: int = 20
-    once: bool = False
+    once: bool = True  # it has rounds of its own
     without: tuple[str, ...] = OTHERS
 
     def measure(self, contestant: Contestant, effort: Effort) -> Measurement:

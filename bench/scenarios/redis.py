@@ -86,8 +86,32 @@ class Lateness:
         return Measurement(figures["p99_us"], errors=figures["errors"], notes={"p50 µs": figures["p50_us"]})
 
 
+@dataclass(frozen=True)
+class Astray:
+    """Every request comes to the node that does not have its session, as behind a balancer that takes turns between
+    machines. The two share nothing but Redis, so they are two machines to each other."""
+
+    name: str = "redis-relay"
+    title: str = "Two machines, echo over long-polling through the other one by Redis, 100 clients"
+    unit: str = "times the CPU without"
+    clients: int = 100
+    once: bool = False
+    without: tuple[str, ...] = ("node", "bun", "python-socketio")  # none of them can
+
+    def measure(self, contestant: Contestant, effort: Effort) -> Measurement:
+        options = {"clients": self.clients, "warmup": effort.warmup, "seconds": effort.seconds}
+        with two_nodes(contestant) as nodes:
+            straight = load.measure("polling", *nodes, **options)
+            astray = load.measure("polling", *nodes, astray=True, **options)
+        if not straight["events"] or not astray["events"]:
+            raise Failed("no event was delivered")
+        plain, cost = (figures["server_cpu_us"] / figures["events"] for figures in (straight, astray))
+        return Measurement(cost / plain, errors=straight["errors"] + astray["errors"], notes={"CPU µs per event": cost})
+
+
 SCENARIOS: list[Scenario] = [
     Crossing("redis-200", "Two nodes and Redis, broadcast to 200 clients, 4 in flight", 200),
     Crossing("redis-20", "Two nodes and Redis, broadcast to 20 clients, 4 in flight", 20),
     Lateness(),
+    Astray(),
 ]

@@ -34,7 +34,7 @@ class Limits:
     headers: int = 100  # header lines of a request; more is 431 (fast face)
     header_time: float = 10.0  # until the head is there; then 408 (fast face)
     body_idle: float = 10.0  # between two parts of a body; then 408
-    poll_time: float = 30.0  # a closing session waits this long for a poll that may carry the close packet
+    poll_time: float = 30.0  # all of a body, then 408; likewise until a closing session is polled once more
     packets_per_payload: int = 10_000  # packets in one polling body
     fragments: int = 1_024  # frames of one WebSocket message
     json_depth: int = 128  # nested arrays and objects of one packet

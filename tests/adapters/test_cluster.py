@@ -6,15 +6,26 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cluster.tools import runtime_folder
 from tests.support.fleet import LocalClient, fleet
 from tests.support.polling import until
 
 from flocket import AckTimeout, EncodeError, Server
+from flocket.adapters.bus import OnMessage
 from flocket.adapters.buses.memory import MemoryBroker, MemoryBus
+from flocket.adapters.buses.mesh import Mesh
+from flocket.adapters.buses.unix import UnixBus
 from flocket.adapters.cluster import ClusterAdapter
+from flocket.cluster.runtime import make_identity
+from flocket.codec import socketio
+from flocket.codec.socketio import Packet, PacketType
+from flocket.options import Limits
+from flocket.sockets.contracts import Decoder
+from flocket.sockets.parsers import JsonParser
 from flocket.sockets.target import EVERYONE
 
 
@@ -39,9 +50,9 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(setup: Callable[[Server[Any]], None] | None = None) -> AsyncIterator[Cluster]:
+async def cluster(setup: Callable[[Server[Any]], None] | None = None, **options: Any) -> AsyncIterator[Cluster]:
     made = Cluster()
-    async with fleet(3, made.make_adapter, setup) as made.nodes:
+    async with fleet(3, made.make_adapter, setup, **options) as made.nodes:
         await made.known()
         for node in made.nodes:
             for _ in range(2):
@@ -49,9 +60,9 @@ async def cluster(setup: Callable[[Server[Any]], None] | None = None) -> AsyncIt
         yield made
 
 
-def run(test: Callable[[Cluster], Coroutine[Any, Any, None]], setup: Any = None) -> None:
+def run(test: Callable[[Cluster], Coroutine[Any, Any, None]], setup: Any = None, **options: Any) -> None:
     async def body() -> None:
-        async with cluster(setup) as made:
+        async with cluster(setup, **options) as made:
             await asyncio.wait_for(test(made), 20)
 
     asyncio.run(body())
@@ -66,6 +77,100 @@ def test_an_event_for_all_reaches_each_client_of_each_node_once() -> None:
             assert sorted(client.events, key=str) == [["hi", 1, b"\x01", {"a": [b"\x02"]}], ["ho"]]
         await asyncio.sleep(0.02)
         assert all(len(client.events) == 2 for client in cluster.clients)
+
+    run(test)
+
+
+class CountingParser:
+    """Socket.IO's own, of all nodes: `encoded` are the events that it made messages of."""
+
+    def __init__(self) -> None:
+        self.encoded: list[Any] = []
+
+    def encode(self, packet: Packet) -> list[str | bytes]:
+        if packet.type == PacketType.EVENT:
+            self.encoded.append(packet.data)
+        text, attachments = socketio.encode(packet)
+        return [text[1:].decode(), *attachments]  # the first character is Engine.IO's
+
+    def decoder(self) -> Decoder:
+        return JsonParser(Limits()).decoder()
+
+
+def test_an_event_is_encoded_once_for_all_nodes() -> None:
+    parser = CountingParser()
+
+    async def test(cluster: Cluster) -> None:
+        cluster.nodes[0].emit("hi", 1, b"\x01")
+        for client in cluster.clients:
+            await client.got("hi", 1, b"\x01")
+        assert parser.encoded == [["hi", 1, b"\x01"]]
+
+    run(test, parser=parser)
+
+
+def test_an_event_for_a_room_is_sent_to_the_nodes_of_its_members_only() -> None:
+    async def test(folder: Path) -> None:
+        meshes = [Mesh(folder, make_identity(folder)) for _ in range(3)]
+        buses = [UnixBus(mesh) for mesh in meshes]
+        adapters = iter([ClusterAdapter(bus, node=bus.mesh.node) for bus in buses])
+        heard: list[list[str]] = []
+        async with fleet(3, lambda: next(adapters)) as nodes:
+            clients = [await LocalClient(node).connected() for node in nodes]
+            await until(lambda: all(len(bus.peers()) == 2 for bus in buses))
+            await nodes[1].sockets[clients[1].sid].join("room")
+            await nodes[1].of("/").adapter.settled()
+            for bus in buses:
+                heard.append([])
+                bus._on_message = _listening(heard[-1], bus._on_message)
+            for number in range(10):
+                nodes[0].to("room").emit("room", number)
+            nodes[0].emit("all")
+            for client in clients:
+                await until(lambda client=client: ["all"] in client.events)  # type: ignore[misc]
+            assert [event[0] for event in clients[1].events] == ["room"] * 10 + ["all"]
+            assert [len(channels) for channels in heard] == [0, 11, 1]
+            assert clients[2].events == [["all"]]
+
+    with runtime_folder() as folder:
+        asyncio.run(test(folder))
+
+
+def _listening(heard: list[str], on_message: OnMessage) -> OnMessage:
+    def listen(channel: str, data: bytes) -> None:
+        heard.append(channel)
+        on_message(channel, data)
+
+    return listen
+
+
+def test_what_is_nested_too_deep_for_other_nodes_is_refused_to_who_says_it() -> None:
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+
+    async def test(cluster: Cluster) -> None:
+        with pytest.raises(EncodeError):
+            cluster.nodes[0].server_side_emit("deep", deep)
+        with pytest.raises(EncodeError):
+            await cluster.nodes[0].server_side_emit_with_ack("deep", deep)
+        cluster.nodes[0].emit("after")
+        for client in cluster.clients:
+            await client.got("after")
+
+    run(test)
+
+
+def test_a_message_of_64_megabytes_is_counted_and_ignored_on_each_channel() -> None:
+    async def test(cluster: Cluster) -> None:
+        node = cluster.adapters[1].node
+        assert node is not None
+        for number, channel in enumerate(("flocket#", "flocket#/#", f"flocket#@{node.uid}"), 1):
+            cluster.buses[1].arrive(channel, b"\x01\x00" + b"\x91" * 64_000_000, 0)
+            await until(lambda n=number: cluster.adapters[1].counters.bad_messages == n)  # type: ignore[misc]
+        cluster.nodes[0].emit("after")
+        for client in cluster.clients:
+            await client.got("after")
 
     run(test)
 

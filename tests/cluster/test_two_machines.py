@@ -58,6 +58,7 @@ class Machines:
 
     front: Program
     nodes: list[Program]
+    redis: RedisServer
 
 
 @contextmanager
@@ -91,7 +92,7 @@ def two_machines(
             port=PORT,
         )
         front = stack.enter_context(nginx(text, PORT, folder))
-        yield Machines(front, nodes)
+        yield Machines(front, nodes, redis)
         for node in nodes:
             assert "Traceback" not in node.printed()
 
@@ -139,3 +140,26 @@ def test_a_machine_that_leaves_takes_only_its_own_clients_along(tmp_path: Path) 
         assert crowd.do("connected", ms=20_000), crowd.state()
         assert crowd.do("echo", times=1) == 0, crowd.state()
         assert crowd.do("count") == [12, 12]
+
+
+def test_a_machine_that_dies_leaves_nobody_waiting_for_it(tmp_path: Path) -> None:
+    with two_machines("redis", tmp_path, leaving=True) as there, Crowd(there.front.url) as crowd:
+        for transports in (["polling"], ["websocket"], []):
+            crowd.connect(4, *transports)
+        assert crowd.do("echo", times=1) == 0, crowd.state()
+        there.nodes[1].process.kill()
+        # Those whose requests the other machine has relayed learn it from its silence.
+        wait_until(lambda: crowd.do("count") == [12, 12] and crowd.do("echo", times=1) == 0, 40)
+
+
+def test_no_client_waits_for_what_a_broken_connection_to_redis_lost(tmp_path: Path) -> None:
+    with two_machines("redis", tmp_path) as there, Crowd(there.front.url) as crowd:
+        for transports in (["polling"], ["websocket"], []):
+            crowd.connect(4, *transports)
+        for _ in range(3):
+            crowd.say({"do": "echo", "times": 30})
+            there.redis.command("CLIENT", "KILL", "TYPE", "pubsub")
+            there.redis.command("CLIENT", "KILL", "TYPE", "normal")
+            crowd.line(60)  # some of these are lost with their connections
+            wait_until(lambda: crowd.do("count") == [12, 12] and crowd.do("echo", times=1) == 0, 30)
+        crowd.check(12)

@@ -114,6 +114,24 @@ def test_what_is_due_while_the_process_sleeps_moves_by_as_much() -> None:
     assert calls == ["first", "second"]
 
 
+def test_what_we_owe_is_done_as_soon_as_the_process_goes_on_whatever_it_was_to_do_first() -> None:
+    clock, deadlines = wheel()
+    calls: list[tuple[str, float]] = []
+    deadlines.cancel(deadlines.after(5.0, lambda: None))  # nobody waits for it, and yet it is when we would wake
+    deadlines.after(20.0, lambda: calls.append(("peer", clock.now())))
+    for seconds in (25.0, 40.0):
+        deadlines.after(seconds, lambda: calls.append(("ours", clock.now())), ours=True)
+    clock.sleep(30.0)
+    clock.advance(0.5)
+    assert [who for who, _ in calls] == ["ours"]  # at 30, not at 50
+    clock.advance(11.0)
+    assert [who for who, _ in calls] == ["ours", "ours"]
+    assert calls[1][1] == pytest.approx(1040.0, abs=0.1)
+    clock.advance(10.0)
+    assert calls[2][0] == "peer"
+    assert calls[2][1] == pytest.approx(1045.0, abs=0.1)  # 25 s of the stall were after we would have woken
+
+
 def test_an_appointment_made_right_after_a_stall_is_not_late() -> None:
     clock, deadlines = wheel()
     calls: list[str] = []

@@ -6,13 +6,14 @@ Each application of apps.py, by the fast face and by the portable one, with the 
 from __future__ import annotations
 
 import signal
+import time
 
 import pytest
 from tests.serving.hosts import hosted
 from tests.support.node import run_lines
 from tests.support.polling import wait_for
 from tests.support.programs import Program
-from tests.support.raw import http
+from tests.support.raw import Connection, http
 
 HOSTS = ["flocket run (fast)", "uvicorn"]
 BOTH = pytest.mark.parametrize("host", HOSTS)
@@ -86,6 +87,20 @@ def test_mounted_it_may_begin_with_the_other_application(host: str) -> None:
         assert asks(program, "/realtime") == ["started", "/realtime/"]
         program.end(signal.SIGTERM)
         assert printed(program)[-2:] == ["fastapi ends", "started ends"]
+
+
+@BOTH
+@pytest.mark.parametrize("app", ["started", "mounted", "beside"])
+def test_a_pending_poll_does_not_keep_any_of_them_from_ending(host: str, app: str) -> None:
+    path = "/socket.io/" if app == "beside" else "/realtime/"
+    with hosted(host, f"tests.serving.apps:{app}") as program:
+        opened = http(program.port, "GET", f"{path}?EIO=4&transport=polling")
+        sid = opened.text.split('"')[3]
+        with Connection(program.port) as poll:
+            poll.request("GET", f"{path}?EIO=4&transport=polling&sid={sid}")
+            time.sleep(0.2)  # until it waits: nothing tells that from outside
+            _, took = program.end(signal.SIGTERM)
+            assert (poll.response().body, took < 2) == (b"1", True)
 
 
 @BOTH

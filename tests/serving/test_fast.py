@@ -12,10 +12,8 @@ from typing import Any
 import pytest
 from tests.serving.echo import EchoServer, run
 from tests.serving.peer import ACCEPT, Peer, head, masked, until, upgrade_head
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from flocket.options import EngineOptions, Limits
-from flocket.serving.fast import check_seam
 
 uvloops = False
 
@@ -338,6 +336,61 @@ def test_a_body_that_stops_coming_is_a_408_and_the_engine_hears() -> None:
     served(scenario, limited(body_idle=0.3))
 
 
+def test_a_body_that_came_in_parts_leaves_no_timer_behind() -> None:
+    async def scenario(server: EchoServer) -> None:
+        peer = await Peer.connect(server.port)
+        peer.send(head("/echo/", "Content-Length: 4", method="POST"), b"ab")
+        await asyncio.sleep(0.05)
+        peer.send(b"cd")
+        assert (await peer.answer()).body == b"abcd"
+        await asyncio.sleep(0.3)  # longer than a body may pause
+        peer.send(head("/echo/next"))
+        assert (await peer.answer()).status == 200
+        peer.close()
+
+    served(scenario, limited(body_idle=0.2))
+
+
+@pytest.mark.parametrize("path", ["/echo/", "/other"])
+def test_trailers_have_a_bound_whoever_serves_the_request(path: str) -> None:
+    async def scenario(server: EchoServer) -> None:
+        chunked = head(path, "Transfer-Encoding: chunked", method="POST"), b"1\r\nx\r\n0\r\n"
+        peer = await Peer.connect(server.port)
+        peer.send(*chunked, b"X-Trailer: a\r\nCookie: b\r\n\r\n")
+        assert (await peer.answer()).body == (b"x" if path == "/echo/" else b"asgi")
+        peer.send(*chunked, b"X: ", b"y" * 500)
+        await asyncio.sleep(0.05)
+        assert not server.engine.counters.http_errors
+        peer.send(b"y" * 1500)
+        assert (await peer.answer()).status == 431
+        assert await peer.at_end()
+        # The same behind a request that is owed its answer: first that, then the refusal.
+        second = await Peer.connect(server.port)
+        second.send(head("/echo/late"), *chunked, b"X: ", b"y" * 500)
+        await until(lambda: len(server.engine.exchanges) == 1)
+        server.engine.exchanges[0].respond(200, [], b"late")
+        assert (await second.answer()).body == b"late"
+        second.send(b"y" * 1500)
+        assert (await second.answer()).status == 431
+        assert await second.at_end()
+        peer.close()
+        second.close()
+
+    served(scenario, limited(header_bytes=1000))
+
+
+def test_a_body_that_goes_wrong_ends_another_applications_request_too() -> None:
+    async def scenario(server: EchoServer) -> None:
+        peer = await Peer.connect(server.port)
+        peer.send(head("/other", "Transfer-Encoding: chunked", method="POST"), b"zz\r\n")
+        assert (await peer.answer()).status == 400
+        assert await peer.at_end()
+        await until(lambda: not server.server.server_state.tasks)
+        peer.close()
+
+    served(scenario)
+
+
 @pytest.mark.parametrize(
     "sent",
     [
@@ -571,12 +624,3 @@ def test_a_stopping_server_lets_go_of_what_waits() -> None:
                 peer.close()
 
     run(main(), uvloops)
-
-
-# -- the seam ---------------------------------------------------------------------------------------------
-
-
-def test_the_seam_holds_and_a_change_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert check_seam() is None
-    monkeypatch.delattr(HttpToolsProtocol, "on_response_complete")
-    assert check_seam() == "uvicorn's HttpToolsProtocol has no on_response_complete()"

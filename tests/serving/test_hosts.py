@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 from tests.serving.hosts import FAST, HOSTS, PORTABLE, hosted
 from tests.support.node import run_lines
 from tests.support.peer import Poller, open_websocket, target
 from tests.support.programs import Program
-from tests.support.raw import Connection, http
+from tests.support.raw import Closed, Connection, http
 from tests.support.websocket import Refused, WebSocket
 
 OPTIONS = {"max_payload": 100_000, "limits": {"body_idle": 0.5}, "trusted_proxies": []}
@@ -98,6 +99,22 @@ def test_head_is_no_method_of_ours_and_answers_without_a_body(host: Program) -> 
 @pytest.mark.parametrize("path", ["/socket.io", "/socket.io/", "/socket.io/anything", "/socket%2Eio/"])
 def test_the_path_is_ours_with_and_without_its_slash(host: Program, path: str) -> None:
     assert http(host.port, "GET", path + "?EIO=4&transport=polling").status == 200
+
+
+def test_no_line_of_the_log_is_a_peers_own(host: Program) -> None:
+    odd = "/socket.io/%0d%0aFORGED%1b[31m", "/elsewhere/%0aFORGED%1b[31m", "/\x1b[31mFORGED"
+    for path in odd:
+        for query in ("?EIO=4&transport=%0d%0aFORGED%1b[31m", "?EIO=4&transport=polling&x=\x1b[31m", "?\x1b%0aFORGED"):
+            with Connection(host.port) as connection, suppress(Closed):
+                connection.request("GET", path + query, {"User-Agent": "\x1b[31m", "Referer": "%0aFORGED\x1b"})
+                assert connection.response().status in (200, 400, 404)
+    poller = Poller(host.port)
+    poller.say("40/\\n\x1bFORGED,", "40", '42["\\n\x1bFORGED"]'.replace("\x1b", "\\u001b"))
+    with suppress(Closed):
+        poller.post('42["un\nFORGED\x1b"')
+    printed = host.printed()
+    assert "\x1b" not in printed
+    assert not [line for line in printed.splitlines() if line.startswith("FORGED")]
 
 
 def test_another_path_is_not_found(host: Program) -> None:

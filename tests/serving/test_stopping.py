@@ -27,7 +27,7 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 ENDING = ("flocket run (fast)", "uvicorn (fast)", "uvicorn", "uvicorn h11 wsproto", "granian")
 
 HANDLERS = """
-import asyncio, sys
+import asyncio, sys, time
 from flocket import Server
 
 async def lifespan(io):
@@ -48,6 +48,11 @@ async def work(socket, seconds):
         raise
     print("worked", flush=True)
     return "done"
+
+@io.on("block", thread=True)
+def block(socket, seconds):
+    print("blocking", flush=True)
+    time.sleep(seconds)
 
 @io.on("disconnect")
 async def disconnect(socket, reason):
@@ -110,6 +115,14 @@ def test_handlers_that_do_not_end_in_time_are_cancelled(script: Path) -> None:
         status, took = program.end(signal.SIGTERM)
         assert (status, took < 1 + SOON) == (0, True)
         assert program.printed().splitlines()[-3:] == ["left: server shutting down", "cancelled", "end"]
+
+
+def test_a_handler_in_a_thread_is_left_behind_in_the_end(script: Path) -> None:
+    with start(script, 1) as program, Peer(program.port) as peer:
+        peer.websocket.text('427["block",60]')
+        wait_for(lambda: "blocking" in program.printed())
+        status, took = program.end(signal.SIGTERM)
+        assert (status, took < 1 + SOON) == (0, True)
 
 
 def test_a_second_interrupt_waits_for_nobody(script: Path) -> None:

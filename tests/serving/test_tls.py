@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from tests.support.node import run_lines
 from tests.support.node_process import NodeProcess
 from tests.support.programs import Program, flocket, free_port, running

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-__all__ = ["RedisServer", "free_port", "redis_cluster"]
+__all__ = ["RedisServer", "TlsRedisServer", "free_port", "redis_cluster"]
 
 
 def free_port(below: int = 65536) -> int:
@@ -84,6 +84,21 @@ class RedisServer:
     ) -> None:
         self.stop(kill=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class TlsRedisServer(RedisServer):
+    """One that is also reached at `tls_url`, which trusts its certificate, and at the unix socket `socket`."""
+
+    def __init__(self, folder: Path, *options: str) -> None:
+        key, certificate, self.socket = folder / "key.pem", folder / "cert.pem", folder / "redis.sock"
+        words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=localhost"
+        words += f" -addext subjectAltName=DNS:localhost -keyout {key} -out {certificate}"
+        subprocess.run(words.split(), check=True, capture_output=True)
+        port = free_port()
+        self.tls_url = f"rediss://localhost:{port}?ssl_ca_certs={certificate}"
+        tls = ["--tls-port", str(port), "--tls-cert-file", str(certificate), "--tls-key-file", str(key)]
+        tls += ["--tls-auth-clients", "no", "--tls-ca-cert-file", str(certificate)]
+        super().__init__(*tls, "--unixsocket", str(self.socket), *options)
 
 
 @contextmanager

@@ -181,10 +181,15 @@ class Forwarded:
                 self._engine.upgrade(self._asked)  # to us it is unknown: code 1
             else:
                 self._engine.handle(self._asked)
-        elif self._transport is None and self._timer is None and self._sent > self.peer.heard:
-            # It may not have heard of this one. What it has heard of waits there, as any other poll does.
+        elif self._transport is None and self._timer is None and self._sent > self.peer.heard and not self._is_poll:
+            # It may not have heard of this one. A poll waits all the same, as it would there: an error would end
+            # its session, which may go on any moment.
             left = OWNER_TIME - (time.monotonic() - self._sent)
             self._timer = asyncio.get_running_loop().call_later(max(0.0, left), self._still_hung)
+
+    @property
+    def _is_poll(self) -> bool:
+        return not self._upgrade and self._asked.request.method == "GET"
 
     # -- ends
 

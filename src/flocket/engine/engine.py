@@ -31,6 +31,8 @@ __all__ = ["Engine"]
 
 log = logging.getLogger("flocket")
 
+HIGH_WATER = 65_536  # bytes: asyncio's own mark
+
 A = TypeVar("A", Exchange, Upgrade)  # who asks to be let in
 
 BUSY = Refusal(
@@ -63,6 +65,8 @@ class Engine:
         # From here on a client is slow, and has `send_time` to catch up; at the bound itself it has none.
         self.send_bytes = options.limits.send_bytes // 2
         self.send_packets = options.limits.send_packets // 2
+        # The rest is in the transport: the mark from which it is not writable, and the write that went beyond.
+        self.most_bytes = options.limits.send_bytes - min(2 * HIGH_WATER, options.limits.send_bytes // 5)
         self.call_soon = runtime.call_soon
         self.cors = Cors(options.cors_origins, options.cors_credentials)
         self._on_session = on_session

@@ -88,7 +88,7 @@ class Session:
         self._refreshed = False
         self._deadline: Deadline | None = None
         if protocol == 4:
-            self._deadline = engine.deadlines.after(engine.options.ping_interval, self._ping)
+            self._deadline = engine.deadlines.after(engine.options.ping_interval, self._ping, ours=True)
         else:
             self._expect_ping()
 
@@ -207,7 +207,9 @@ class Session:
         if kind == "3" and self.protocol == 4:
             if self._waiting_pong:  # one that nobody asked for changes nothing
                 self._waiting_pong = False
-                self._deadline = self._again(self._deadline, self._engine.options.ping_interval, self._ping)
+                deadlines = self._engine.deadlines
+                deadlines.cancel(self._deadline)
+                self._deadline = deadlines.after(self._engine.options.ping_interval, self._ping, ours=True)
         elif kind == "2" and self.protocol == 3:
             self._expect_ping()
             self.send(Frame.of(b"3" + frame[1:].encode(), compress=False) if len(frame) > 1 else PONG)
@@ -293,9 +295,8 @@ class Session:
             self.flush()  # nobody is slow: this turn simply sent much
             return
         engine = self._engine
-        limits = engine.options.limits
         # Without the newest, which alone may be larger than all that may wait.
-        if self._buffered - newest > limits.send_bytes or len(self._out) > limits.send_packets:
+        if self._buffered - newest > engine.most_bytes or len(self._out) > engine.options.limits.send_packets:
             self._too_slow()
         elif self._slow is None:
             self._slow = engine.deadlines.after(engine.options.limits.send_time, self._still_slow)

@@ -22,7 +22,7 @@ from flocket.serving.lifespan import LAST_CALLS, report, serve_lifespan
 from flocket.serving.paths import below, left_of_mount
 from flocket.serving.routes import EngineLike
 from flocket.serving.runtime import AsyncioRuntime
-from flocket.serving.signals import Overheard
+from flocket.serving.signals import Overheard, is_hosted
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
@@ -85,7 +85,8 @@ class EngineApp:
     # -- life -----------------------------------------------------------------------------------------------
 
     async def __aenter__(self) -> Self:
-        await self._begin()
+        # Perhaps in the lifespan of an application that a host serves: so a mounted server begins before its requests.
+        await self._begin(under_host=is_hosted())
         return self
 
     async def __aexit__(self, *error: object) -> None:
@@ -107,13 +108,13 @@ class EngineApp:
         await asyncio.shield(self._begun)
 
     async def _start_as(self, one_of_many: bool) -> None:
-        if one_of_many:
-            self._overheard = Overheard(self._runtime.loop, self._on_signal)
-        if one_of_many or (self._cluster is not None and not self._hosted):
-            from flocket.serving.membership import meet_siblings
-
-            self._siblings = await meet_siblings(self)
         try:
+            if one_of_many:
+                self._overheard = Overheard(self._runtime.loop, self._on_signal)
+            if one_of_many or (self._cluster is not None and not self._hosted):
+                from flocket.serving.membership import meet_siblings
+
+                self._siblings = await meet_siblings(self)
             await self._start()
         except BaseException:
             self._begun = None  # whoever asks next may have more luck

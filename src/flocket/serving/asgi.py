@@ -12,7 +12,7 @@ from typing import Any
 from flocket.codec.frames import Frame
 from flocket.engine.contracts import Headers, Receiver, Transport
 from flocket.engine.request import Request
-from flocket.options import EngineOptions
+from flocket.options import EngineOptions, Limits
 from flocket.serving.routes import EngineLike
 
 __all__ = ["ASGIApp", "AsgiFace", "Receive", "Scope", "Send", "request_of"]
@@ -50,7 +50,7 @@ class AsgiFace:
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         options = self._engine.options
-        exchange = _Exchange(request_of(scope, options), options.limits.body_idle)
+        exchange = _Exchange(request_of(scope, options), options.limits)
         self._engine.handle(exchange)
         await exchange.run(receive, send)
 
@@ -67,10 +67,10 @@ class AsgiFace:
 class _Exchange:
     """One HTTP request. The engine calls it; the server's task runs `run` meanwhile."""
 
-    def __init__(self, request: Request, body_idle: float) -> None:
+    def __init__(self, request: Request, limits: Limits) -> None:
         self.request = request
         self.on_gone: Callable[[], None] | None = None
-        self._body_idle = body_idle
+        self._limits = limits
         self._wanted: tuple[int, Callable[[bytes | None], None]] | None = None
         self._answer: tuple[int, Headers, bytes, bool] | None = None
         self._changed = asyncio.Event()
@@ -123,8 +123,10 @@ class _Exchange:
             return
         parts: list[bytes] = []
         size = 0
+        now = asyncio.get_running_loop().time
+        end = now() + self._limits.poll_time
         while True:
-            async with asyncio.timeout(self._body_idle):
+            async with asyncio.timeout_at(min(now() + self._limits.body_idle, end)):
                 message = await receive()
             if message["type"] == "http.disconnect":
                 raise _Gone

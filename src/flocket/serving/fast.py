@@ -2,7 +2,8 @@
 
 Plain calls from the parser's callbacks to the engine; no scope, no task, no queue. Also the guard of every request
 on a connection, whoever serves it: a head's size (431), the time it takes (408), and bad HTTP (400). All that is
-known of uvicorn's inside is in this one file; it does not know sessions, nor how WebSocket frames are read.
+known of uvicorn's inside is in this file and, as names, in seam.py. Does not know sessions, nor how WebSocket frames
+are read.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from uvicorn.server import ServerState
 
 from flocket.engine.contracts import Headers, Receiver
 from flocket.engine.request import Request
+from flocket.errors import ConfigError
 from flocket.observe import Counters
 from flocket.options import Limits
 from flocket.serving.connections import Connections
@@ -28,9 +30,13 @@ from flocket.serving.exchange import HttpExchange, HttpUpgrade, accept_key
 from flocket.serving.linger import linger
 from flocket.serving.response import answer
 from flocket.serving.routes import EngineLike, routes_of
+from flocket.serving.seam import check_seam
 from flocket.serving.websocket import WebSocket
 
-__all__ = ["HttpProtocol", "check_seam"]
+__all__ = ["HttpProtocol"]
+
+if (_misfit := check_seam()) is not None:
+    raise ConfigError(f"flocket:HttpProtocol does not fit what is installed: {_misfit}; leave --http out")
 
 PIPELINED = 32  # requests that may wait behind one another; no client of ours sends more than two
 HELD_BYTES = 65_536  # bytes behind an upgrade that is not accepted yet, before reading stops
@@ -64,12 +70,17 @@ class HttpProtocol(HttpToolsProtocol):
         self._upgrading: EngineLike | None = None  # whose path the request of an upgrade named
         self._held = bytearray()  # what came behind the upgrade
         self._refusal: tuple[int, str] | None = None  # to be said once the answers before it have left
+        self._stopping = False  # uvicorn is; the timer is then that of the end
         self._over = False  # nothing that still comes is looked at
         # The head that is being read: whether there is one, bytes that came since it began, its time.
         self._in_head = False
         self._received = 0
         self._messages = 0  # requests that came whole
+        # Behind a head: whether its body has not ended, and bytes that came since the parser told of any.
+        self._in_message = False
+        self._untold = 0
         self._length: int | None = 0
+        self._body_end = 0.0  # when all of the body must be there
         self._timer: asyncio.TimerHandle | None = None
 
     @property
@@ -87,7 +98,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
 
     def data_received(self, data: bytes) -> None:
-        if self._over:
+        if self._over or self._refusal is not None:
             return
         if self._upgrade is not None:
             self._hold(data)
@@ -95,6 +106,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         in_head, in_body, messages = self._in_head, self._in_body, self._messages
         self._received = self._received + len(data) if in_head else len(data)
+        self._untold += len(data)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -104,6 +116,8 @@ class HttpProtocol(HttpToolsProtocol):
                 self._on_bad_http()
         if self._over:
             self._let_go()
+            return
+        if self._refusal is not None:
             return
         if self._in_head and not in_head and (in_body or messages != self._messages):
             self._received = 0  # it began somewhere behind another request: counted from the next bytes on
@@ -128,6 +142,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._exchange is None and self._upgrade is None:
             super().shutdown()
             return
+        self._stopping = True
         if self._exchange is not None:
             self._exchange.keep_alive = False
         self._restart_timer(SHUTDOWN_TIME, self.transport.abort)
@@ -142,6 +157,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._length = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # a trailer: nobody asked for it, and it must not become a header (RFC 9110, 6.5.1)
         name = name.lower()
         if name == b"content-length":
             self._length = int(value)
@@ -153,6 +170,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        self._untold = 0
         self._stop_timer()
         if self._over or self._refusal is not None or self.transport.is_closing():
             raise _RefusedError
@@ -171,8 +189,10 @@ class HttpProtocol(HttpToolsProtocol):
             self._upgrading = engine
         else:
             self._begin(engine, self._request(engine, path, query))
+        self._in_message = True
 
     def on_body(self, body: bytes) -> None:
+        self._untold = 0
         if isinstance(self.cycle, HttpExchange):
             self.cycle.on_body(body)
         else:
@@ -180,6 +200,10 @@ class HttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._messages += 1
+        self._in_message = False
+        self._untold = 0
+        if not self._stopping:
+            self._stop_timer()  # the body's, or it would end the connection that waits for its next request
         if self._upgrading is not None:
             return
         if isinstance(self.cycle, HttpExchange):
@@ -231,6 +255,8 @@ class HttpProtocol(HttpToolsProtocol):
 
     def _start(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
+        if exchange.waits_for_body:
+            self._body_end = self.loop.time() + self._limits.poll_time
         limit = self.limit_concurrency
         if limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit):
             exchange.respond(503, [("Content-Type", "text/plain")], b"Service Unavailable", close=True)
@@ -252,6 +278,8 @@ class HttpProtocol(HttpToolsProtocol):
             if not self.transport.is_closing():
                 self.flow.resume_reading()
                 self._start(cast(HttpExchange, self.pipeline.pop()[0]))
+                if self._half_read() is not None:
+                    self._watch()  # its body may never go on
             return
         nothing_owed = not self.pipeline
         super().on_response_complete()
@@ -372,8 +400,13 @@ class HttpProtocol(HttpToolsProtocol):
                 self._refuse(431, "Request Header Fields Too Large")
             elif self._timer is None:
                 self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+        elif self._untold > self._limits.header_bytes:
+            # Trailers, chunk extensions: what the parser keeps or skips without a word.
+            self._refuse(431, "Request Header Fields Too Large")
         elif self._half_read() is not None:
-            self._restart_timer(self._limits.body_idle, self._on_late)
+            # Each part in time is not enough: a byte now and then would hold the connection for days.
+            left = self._body_end - self.loop.time()
+            self._restart_timer(max(0.0, min(self._limits.body_idle, left)), self._on_late)
         elif self._timer is None and self.timeout_keep_alive_task is None and self._is_idle():
             # Only line breaks came, which the parser skips: they must not keep a connection for ever.
             self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
@@ -393,14 +426,33 @@ class HttpProtocol(HttpToolsProtocol):
         self._count_refusal()
         self._stop_timer()
         self._refusal = (status, text)
-        half_read = self._half_read()
-        if half_read is not None:  # it is this very request that went wrong
-            self._exchange = None
-            half_read.gone()
+        if self._in_message:
+            self._drop_half_read()
+        if self._over:
+            return
         if self._is_idle():
             self._say_refusal()
         else:
             self.flow.pause_reading()
+
+    def _drop_half_read(self) -> None:
+        """It is this very request that went wrong, its head long handed on: whoever serves it hears that it ends."""
+        cycle = cast(object, self.cycle)
+        if self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()  # not begun yet
+        elif isinstance(cycle, HttpExchange):
+            if cycle.waits_for_body:
+                self._exchange = None
+                cycle.gone()
+        elif not self.cycle.response_complete:
+            # As uvicorn's connection_lost tells it; its application would wait for the rest for ever.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+            self.flow.resume_writing()
+            if self.cycle.response_started:
+                self._end()  # half an answer, which no other can follow
+            else:
+                self.cycle.response_complete = True
 
     def _say_refusal(self) -> None:
         assert self._refusal is not None
@@ -437,30 +489,3 @@ class HttpProtocol(HttpToolsProtocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-
-# What this file uses of uvicorn's inside, by where it is defined.
-METHODS = (
-    "connection_made", "connection_lost", "data_received", "handle_websocket_upgrade", "on_body", "on_header",
-    "on_headers_complete", "on_message_begin", "on_message_complete", "on_response_complete", "shutdown",
-    "_should_upgrade", "_unset_keepalive_if_required", "_unsupported_upgrade_warning",
-)  # fmt: skip
-ATTRIBUTES = (
-    "app", "client", "connections", "cycle", "expect_100_continue", "flow", "headers", "limit_concurrency", "loop",
-    "parser", "pipeline", "scheme", "server_state", "tasks", "timeout_keep_alive_task", "transport",
-)  # fmt: skip
-
-
-def check_seam() -> str | None:
-    """Why this file does not fit the installed uvicorn and httptools; None if it does."""
-    for name in METHODS:
-        if not callable(getattr(HttpToolsProtocol, name, None)):
-            return f"uvicorn's HttpToolsProtocol has no {name}()"
-    made = HttpToolsProtocol.__init__.__code__.co_names
-    for name in ATTRIBUTES:
-        if name not in made:
-            return f"uvicorn's HttpToolsProtocol has no attribute {name}"
-    for name in ("feed_data", "get_http_version", "get_method", "should_keep_alive", "should_upgrade"):
-        if not hasattr(httptools.HttpRequestParser, name):
-            return f"httptools' parser has no {name}()"
-    return None

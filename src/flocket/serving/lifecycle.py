@@ -22,6 +22,7 @@ from flocket.cluster.watch import Sources
 from flocket.errors import ConfigError
 from flocket.serving.asgi import ASGIApp
 from flocket.serving.hosting import Serving
+from flocket.serving.speaking import show_log
 
 __all__ = ["run_app", "serve_app"]
 
@@ -48,7 +49,7 @@ def run_app(
     `on_listening` is told the addresses, as URLs, in place of the log: once, whatever the number of workers.
     """
     _check(port, workers, sticky, drain, ssl_certfile, ssl_keyfile)
-    _show_log()
+    show_log()
     given = inherited()
     announce = _announcing(on_listening or _log_addresses, secure=ssl_certfile is not None)
     if given is None and (workers > 1 or reload):
@@ -141,12 +142,3 @@ def _check_certificate(certfile: str, keyfile: str | None) -> None:
         if not locked:
             given = f"ssl_certfile={certfile!r}" + (f", ssl_keyfile={keyfile!r}" if keyfile else "")
             raise ConfigError(f"{given}: no certificate with its key, as PEM ({error})") from error
-
-
-def _show_log() -> None:
-    """Let a program that set up no logging see what we say."""
-    if not log.handlers and not logging.getLogger().handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        log.addHandler(handler)
-        log.setLevel(logging.INFO)

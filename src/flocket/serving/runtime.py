@@ -13,6 +13,7 @@ from threading import get_ident
 from typing import Any, TypeVar
 
 from flocket.errors import NotRunning
+from flocket.serving.threads import Threads
 
 __all__ = ["AsyncioRuntime"]
 
@@ -30,6 +31,7 @@ class AsyncioRuntime:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake: asyncio.TimerHandle | None = None
         self.tasks: set[asyncio.Task[None]] = set()  # spawned, and not ended
+        self._threads = Threads()
         self.now = time.monotonic
         self.wall = time.time
 
@@ -45,6 +47,7 @@ class AsyncioRuntime:
             self._wake = None
         for task in self.tasks:
             task.cancel()
+        self._threads.release()
         self.thread = 0
 
     @property
@@ -84,4 +87,4 @@ class AsyncioRuntime:
             log.error("a task of the engine failed", exc_info=task.exception())
 
     def in_thread(self, function: Callable[..., R], *args: Any) -> asyncio.Future[R]:
-        return self.loop.run_in_executor(None, function, *args)
+        return asyncio.wrap_future(self._threads.submit(function, *args), loop=self.loop)

@@ -13,9 +13,14 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-__all__ = ["Overheard"]
+__all__ = ["Overheard", "is_hosted"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT)  # the last is gunicorn's, to its workers
+
+
+def is_hosted() -> bool:
+    """Whether a server runs this process: it handles SIGTERM, which ends any other program at once."""
+    return callable(signal.getsignal(signal.SIGTERM))
 
 
 class Overheard:

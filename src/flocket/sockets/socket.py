@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence, Sized
 from inspect import isawaitable
+from threading import get_ident
 from typing import TYPE_CHECKING, Any, Generic
 
 from flocket.codec.socketio import Packet, PacketType
@@ -153,7 +154,7 @@ class Socket(Hears, Sends, Generic[T]):
         nsp = self.nsp
         if event.__class__ is str and event not in RESERVED and self._outgoing is None and self.pid is None:
             frame = nsp._parser.single(nsp._event_head, [event, *args])
-            if frame is not None and not nsp.server._elsewhere():
+            if frame is not None and (get_ident() == nsp.server._runtime.thread or not nsp.server._elsewhere()):
                 if self._state == CONNECTED:
                     self._session.send(frame)
                     nsp._counters.events_out += 1

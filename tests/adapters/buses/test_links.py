@@ -48,6 +48,34 @@ def test_frames_arrive_whole_and_in_order_whatever_their_size() -> None:
     asyncio.run(main())
 
 
+def test_who_takes_a_frame_may_read_on_and_none_is_taken_twice() -> None:
+    async def main() -> None:
+        here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        here.setblocking(False)
+        there.setblocking(False)
+        got: list[bytes] = []
+        out = Outbound(here, lambda: None, lambda: None)
+
+        def take(kind: int, payload: bytes, fd: int | None) -> None:
+            got.append(payload)
+            if len(got) in (1, 4, 9):  # more comes while this one is being taken
+                for number in range(2):
+                    out.send(1, b"%d then %d" % (len(got), number), now=True)
+                inbound.read_all()
+
+        inbound = Inbound(there, take, lambda garbage: None)
+        for number in range(7):
+            out.send(1, b"%d" % number)
+        out.flush()
+        inbound.read_all()
+        assert len(got) == len(set(got)) == 7 + 3 * 2
+        assert [payload for payload in got if b"then" not in payload] == [b"%d" % number for number in range(7)]
+        out.close()
+        inbound.close()
+
+    asyncio.run(main())
+
+
 def test_each_descriptor_arrives_with_its_own_frame_among_others() -> None:
     async def main() -> None:
         async with pair() as (out, inbound, got, _):

@@ -142,6 +142,7 @@ class Inbound:
         self._take = take
         self._ended = ended  # told True if it ended for garbage
         self._buffer = bytearray()
+        self._taken = 0  # bytes at its beginning that are frames which were given away
         self._fds: deque[int] = deque()
         self._closed = False
         self._loop = asyncio.get_running_loop()
@@ -191,25 +192,28 @@ class Inbound:
         return len(data) >= _READ // 2 or bool(ancillary)  # behind a descriptor a read stops
 
     def _take_frames(self) -> None:
-        buffer, at = self._buffer, 0
-        while len(buffer) - at >= _HEAD.size:
-            size, kind = _HEAD.unpack_from(buffer, at)
+        buffer = self._buffer
+        while len(buffer) - self._taken >= _HEAD.size:
+            size, kind = _HEAD.unpack_from(buffer, self._taken)
             if size > self.frame_limit:
                 self._end(garbage=True)
                 return
-            start = at + _HEAD.size
-            if start + size > len(buffer):
+            start = self._taken + _HEAD.size
+            end = start + size
+            if end > len(buffer):
                 break
-            at = start + size
-            payload = bytes(memoryview(buffer)[start:at])
+            payload = bytes(memoryview(buffer)[start:end])
+            # Before it is taken: whoever takes it may have us read on (`read_all`), and no frame may be taken twice.
+            self._taken = end
             if kind & _CARRIES:
                 self._take(kind & ~_CARRIES, payload, self._fds.popleft() if self._fds else LOST)
             else:
                 self._take(kind, payload, None)
             if self._closed:
                 return
-        if at:
-            del buffer[:at]
+        if self._taken:
+            del buffer[: self._taken]
+            self._taken = 0
 
     def _end(self, *, garbage: bool) -> None:
         self.close()
