@@ -24,6 +24,8 @@ from flocket.cluster.runtime import Inherited, clean, make_identity, meeting_pla
 
 __all__ = ["Worker"]
 
+MEETING = 0.5  # seconds for those who are there to greet: who asks them as it starts must know of them
+
 log = logging.getLogger("flocket.cluster")
 
 
@@ -56,6 +58,7 @@ class Worker:
         """Meet the siblings: before anything is served, as the session ids carry this worker's tag."""
         clean(self.mesh.folder)
         await self.mesh.start()
+        await self.mesh.met(MEETING)
         if self._given is not None:
             lifeline = self._given.lifeline
             lifeline.setblocking(False)

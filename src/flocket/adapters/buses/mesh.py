@@ -117,6 +117,12 @@ class Mesh:
         self._look_around()
         self._timer = self._loop.call_later(TICK, self._tick)
 
+    async def met(self, seconds: float) -> None:
+        """Wait until all who were found have greeted; not longer, as one that hangs greets nobody."""
+        end = self._now() + seconds
+        while any(not peer.up for peer in self.peers.values()) and self._now() < end:  # noqa: ASYNC110  # some milliseconds, once in a life
+            await asyncio.sleep(0.002)
+
     async def aclose(self) -> None:
         """Send what waits, for a second at most, and go."""
         if self._listening is None:
