@@ -263,6 +263,7 @@ class World:
         given: dict[str, Any] = {
             "path": "/engine.io", "transports": ("polling", "websocket"), "cookie": None, "trusted_proxies": (),
             "ping_interval": 25.0, "ping_timeout": 20.0, "upgrade_timeout": 10.0, "max_payload": 1_000_000,
+            "compression_threshold": 1_024,
         }  # fmt: skip
         self.options: EngineOptions = engine_options(limits=limits, **{**given, **options})
         self.clock = Clock()
