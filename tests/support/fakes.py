@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import fields
 from typing import Any
 
 from flocket.codec.frames import Frame
@@ -260,11 +261,8 @@ class World:
     """An engine, its clock, and clients made of requests."""
 
     def __init__(self, limits: Limits | None = None, **options: Any) -> None:
-        given: dict[str, Any] = {
-            "path": "/engine.io", "transports": ("polling", "websocket"), "cookie": None, "trusted_proxies": (),
-            "ping_interval": 25.0, "ping_timeout": 20.0, "upgrade_timeout": 10.0, "max_payload": 1_000_000,
-            "compression_threshold": 1_024,
-        }  # fmt: skip
+        usual = EngineOptions(trusted_proxies=())
+        given = {field.name: getattr(usual, field.name) for field in fields(usual) if field.name != "limits"}
         self.options: EngineOptions = engine_options(limits=limits, **{**given, **options})
         self.clock = Clock()
         self.ears: dict[str, Ears] = {}
