@@ -185,7 +185,7 @@ def test_the_limits_are_those_that_hold() -> None:
             if name != "max_payload":
                 assert getattr(Limits(), name) == number, name
                 checked += 1
-    assert checked == 10
+    assert checked == 12
 
 
 def test_the_readme_leads_here() -> None:

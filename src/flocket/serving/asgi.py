@@ -72,6 +72,7 @@ class _Exchange:
         self.on_gone: Callable[[], None] | None = None
         self._limits = limits
         self._wanted: tuple[int, Callable[[bytes | None], None]] | None = None
+        self._body_read = False
         self._answer: tuple[int, Headers, bytes, bool] | None = None
         self._changed = asyncio.Event()
 
@@ -95,6 +96,10 @@ class _Exchange:
             if self.on_gone is not None:
                 self.on_gone()
             return
+        except asyncio.CancelledError:  # some servers end the task of a request whose client has gone
+            if self.on_gone is not None:
+                self.on_gone()
+            raise
         except TimeoutError:
             if self.on_gone is not None:
                 self.on_gone()
@@ -137,11 +142,16 @@ class _Exchange:
                 return
             parts.append(part)
             if not message.get("more_body", False):
+                self._body_read = True
                 done(b"".join(parts))
                 return
 
     async def _wait(self, receive: Receive) -> None:
         """Until the engine wants something, or the client is gone."""
+        if self.request.method == "POST" and not self._body_read:
+            await self._changed.wait()  # to listen would take parts of the body
+            self._changed.clear()
+            return
         listener = asyncio.ensure_future(_gone(receive))
         changed = asyncio.ensure_future(self._changed.wait())
         try:
