@@ -144,9 +144,14 @@ class ClusterAdapter:
     @property
     def peers(self) -> list[str]:
         """The uids of the other nodes that are up."""
-        if isinstance(self.bus, PeerEvents):
-            return [peer.uid for peer in self.bus.peers()]
-        return list(self._peers.uids)
+        if not isinstance(self.bus, PeerEvents):
+            return list(self._peers.uids)
+        up = [peer.uid for peer in self.bus.peers()]
+        if self._interest is None:
+            return up
+        # One that has just begun is on the bus before it listens: asked now, it would answer nothing.
+        listening = self._interest.interested([self._everyone])
+        return [uid for uid in up if uid in listening]
 
     def say(self, channel: str, message: m.Message) -> bool:
         """Publish; False if it is lost. Raises EncodeError."""
