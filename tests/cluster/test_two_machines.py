@@ -63,7 +63,13 @@ class Machines:
 
 @contextmanager
 def two_machines(
-    adapter: str, folder: Path, *, keepalive: bool = False, workers: int = 1, leaving: bool = False
+    adapter: str,
+    folder: Path,
+    *,
+    keepalive: bool = False,
+    workers: int = 1,
+    leaving: bool = False,
+    options: str = "{}",
 ) -> Iterator[Machines]:
     """The machines; inside, this thread is on the first one, where Redis, nginx and the clients are.
 
@@ -73,15 +79,16 @@ def two_machines(
         first, others = stack.enter_context(machines(2))
         stack.enter_context(inside(first))
         addresses = [seen for _, _, seen in others]
-        options = ["--bind", "127.0.0.1", *addresses, "--protected-mode", "no"]
-        redis = stack.enter_context(RedisServer(*options))
+        open_to_all = ["--bind", "127.0.0.1", *addresses, "--protected-mode", "no"]
+        redis = stack.enter_context(RedisServer(*open_to_all))
         nodes = []
         for name, _, seen in others:
             url = f"{adapter}://{seen}:{redis.port}"
             command = [sys.executable, str(ROOT / "tests/cluster/far_node.py"), str(PORT), url, str(workers)]
             runtime = stack.enter_context(runtime_folder())
             with inside(name):
-                started = running(command, PORT, PYTHONPATH=PYTHONPATH, FLOCKET_RUNTIME=str(runtime))
+                environment = {"PYTHONPATH": PYTHONPATH, "FLOCKET_RUNTIME": str(runtime), "SERVER_OPTIONS": options}
+                started = running(command, PORT, ROOT, **environment)
                 nodes.append(stack.enter_context(started))
         for node in nodes:
             wait_until(lambda node=node: workers == 1 or node.printed().count("is ready") == workers, 20)  # type: ignore[misc]  # bound early
@@ -153,7 +160,9 @@ def test_a_machine_that_dies_leaves_nobody_waiting_for_it(tmp_path: Path) -> Non
 
 
 def test_no_client_waits_for_what_a_broken_connection_to_redis_lost(tmp_path: Path) -> None:
-    with two_machines("redis", tmp_path) as there, Crowd(there.front.url) as crowd:
+    # A client that comes back anew leaves its old session behind until its heartbeat is missed: not for 45 s here.
+    options = '{"ping_interval": 5.0, "ping_timeout": 5.0}'
+    with two_machines("redis", tmp_path, options=options) as there, Crowd(there.front.url) as crowd:
         for transports in (["polling"], ["websocket"], []):
             crowd.connect(4, *transports)
         for _ in range(3):
