@@ -58,7 +58,7 @@ def test_the_kill_of_a_worker_disturbs_its_own_clients_only_and_they_come_back()
         os.kill(pids(program)[1], signal.SIGKILL)
         killed = time.monotonic()
         assert 0 < sum(lost) < 30
-        wait_until(lambda: len(crowd.state()["disconnects"]) == sum(lost))
+        wait_until(lambda: len(crowd.state()["disconnects"]) == sum(lost), 1)
         wait_until(lambda: crowd.do("count") == [30 - sum(lost)] * 2, 1)  # nobody counts its ghosts
         wait_until(lambda: "starting another" in program.printed(), 1)
         assert crowd.do("connected", ms=10_000)
