@@ -12,7 +12,7 @@ if [ -z "${TESTS:-}" ]; then
 fi
 status=0
 # shellcheck disable=SC2086  # a list of words
-"$VENV/bin/python" -m pytest ${TESTS:-} || status=$?
+"$VENV/bin/python" -m pytest --numprocesses 2 --dist loadfile ${TESTS:-} || status=$?
 [ "$status" = 1 ] || exit "$status"
 # Many tests kill, stop and time real processes, and on a machine that others load one may miss its moment. A fault
 # fails again: those that failed run once more, by themselves, and that decides. What passes only then is named above.

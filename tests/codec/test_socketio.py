@@ -88,8 +88,8 @@ def test_an_acknowledgement_may_begin_with_anything() -> None:
     [
         *["", "7", "-1", "٢", "²", "x", " 2[]", '"2"', "\x00"],  # no type
         *["2", "2[]", "2{}", '2"e"', "2null", "22", "2[null]", "2[true]", "2[{}]", "2[[]]", "2/a"],
-        *[f'2["{name}"]' for name in RESERVED_EVENTS],
-        *[f'2/a,1["{name}"]' for name in RESERVED_EVENTS],
+        *[f'2["{name}"]' for name in sorted(RESERVED_EVENTS)],
+        *[f'2/a,1["{name}"]' for name in sorted(RESERVED_EVENTS)],
         *['2["e"]x', '2["e",]', '2["e",NaN]', '2["e",1e999]', '2/a,["e"', '2x["e"]', '2-1["e"]', '21-["e"]'],
         *["0[]", "0null", '0"x"', "01", "01{}", "0{", "0x", "0false"],
         *["1{}", "1null", "1[]", "11", '1/a,"x"'],

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from tests.support.fakes import FakeExchange, FakeUpgrade, World, request, text
 
+from flocket.engine.engine import AT_ONCE
 from flocket.engine.request import Request
 from flocket.errors import ConnectError
 from flocket.options import Cookie, Limits
@@ -306,3 +307,30 @@ def test_nothing_reaches_a_session_while_allow_request_thinks() -> None:
     assert world.ears[sid].heard == []
     assert world.post(sid, b"4now").result.status == 200
     assert world.ears[sid].heard == ["now"]
+
+
+def test_many_are_written_to_in_rounds_and_those_who_wait_get_what_came_meanwhile_in_one_write() -> None:
+    world = World()
+    clients = [world.socket() for _ in range(2 * AT_ONCE + 1)]
+    for _, ears in clients:
+        ears.session.send(text("a"))
+    (first_round,) = world.clock.soon
+    world.clock.soon.clear()
+    first_round()
+    assert [transport.sent for transport, _ in clients[:AT_ONCE]] == [[b"4a"]] * AT_ONCE
+    assert all(transport.sent == [] for transport, _ in clients[AT_ONCE:])
+    for _, ears in clients:
+        ears.session.send(text("b"))
+    world.clock.turn()
+    assert [transport.sent for transport, _ in clients] == [[b"4a", b"4b"]] * len(clients)
+    assert [transport.writes for transport, _ in clients] == [2] * AT_ONCE + [1] * (AT_ONCE + 1)
+    assert world.clock.soon == []
+
+
+def test_at_the_end_those_who_still_wait_for_their_round_get_everything() -> None:
+    world = World()
+    clients = [world.socket() for _ in range(AT_ONCE + 1)]
+    for _, ears in clients:
+        ears.session.send(text("last words"))
+    world.engine.close()
+    assert all(transport.sent == [b"4last words"] for transport, _ in clients)
