@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+from tests.cluster.tools import wait_until
 from tests.support.programs import ROOT, flocket, free_port, running
 
 
@@ -66,3 +68,31 @@ def test_a_broker_that_is_not_there(tmp_path: Path) -> None:
         lines = [line for line in ended.stderr.splitlines() if "worker 0" not in line]
         assert len(lines) == attempts, ended.stderr
         assert all(line.endswith(f"the server could not start: Redis at {url}: connection refused") for line in lines)
+
+
+def test_ctrl_c_is_the_supervisors_to_hear_while_a_worker_is_still_importing(tmp_path: Path) -> None:
+    begun, imported = tmp_path / "begun", tmp_path / "imported"
+    # What flocket imports first: in workers it takes long, elsewhere it is the real one.
+    (tmp_path / "msgspec.py").write_text(
+        f"import os, pathlib, sys, time\nif 'FLOCKET_LIFELINE' in os.environ:\n"
+        f"    pathlib.Path({str(begun)!r}).write_text(str(os.getpid()))\n"
+        f"    time.sleep(0.3)\n    pathlib.Path({str(imported)!r}).write_text(str(os.getpid()))\n"
+        f"sys.path.remove({str(tmp_path)!r})\ndel sys.modules['msgspec']\nimport msgspec\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(ROOT / "src")])
+    process = subprocess.Popen(flocket("demo", "--port", "0", "--workers", "2"), cwd=tmp_path, text=True,
+                               stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    try:
+        wait_until(lambda: begun.exists() and begun.read_text(), 20)
+        worker = begun.read_text()
+        os.kill(int(worker), signal.SIGINT)  # a terminal's goes to each process of the group
+        wait_until(imported.exists, 20)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=10)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0
+    assert imported.read_text() == worker
+    assert "Traceback" not in said

@@ -168,7 +168,10 @@ class Supervisor:
             number, self._wanted, self._token, self._ports.slots, fds, theirs.fileno()
         )
         process = subprocess.Popen(
-            self._command, env={**os.environ, **inherit}, pass_fds=[*fds, theirs.fileno()]
+            self._command,
+            env={**os.environ, **inherit},
+            pass_fds=[*fds, theirs.fileno()],
+            preexec_fn=_not_interrupted,
         )
         theirs.close()
         worker = _Worker(number, process, ours)
@@ -317,6 +320,12 @@ class Supervisor:
             else:
                 self._reload()
         self._after(0.5, self._look_for_changes)
+
+
+def _not_interrupted() -> None:
+    # A terminal's Ctrl-C goes to the workers too. One that is still importing would show it as a traceback: it is ours
+    # to end. (It runs between fork and exec; this process has one thread.) Whatever serves in it hears Ctrl-C again.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def own_command() -> list[str]:
