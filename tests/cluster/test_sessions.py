@@ -67,22 +67,43 @@ def test_the_kill_of_a_worker_disturbs_its_own_clients_only_and_they_come_back()
         crowd.check(30)
 
 
-def test_clients_of_a_worker_that_is_stopped_and_goes_on_notice_nothing() -> None:
-    # A fifth of the defaults (25 and 20 s), and of 30 s for the stop.
-    with serving(2, ping_interval=5.0, ping_timeout=4.0) as program, Crowd(program.url) as crowd:
-        crowd.connect(20, "polling")
-        crowd.connect(20, "websocket")
-        assert set(crowd.where()) == {0, 1}
+def test_a_worker_that_is_stopped_for_30_seconds_loses_no_client_and_nothing_that_was_said() -> None:
+    with (
+        serving(3, allow_eio3=True) as program,
+        Crowd(program.url) as crowd,
+        Crowd(program.url, "jsonp") as older,
+        Crowd(program.url) as late,
+    ):
+        older.connect(12, "polling")
+        crowd.connect(12, "polling")
+        crowd.connect(12, "websocket")
+        crowd.connect(12)
+        crowd.settles_on(["polling"] * 12 + ["websocket"] * 24)
+        where, by_script = crowd.where(), older.where()
+        for some in (by_script, where[:12], where[12:24], where[24:]):
+            assert set(some) == {0, 1, 2}
         pid = pids(program)[1]
-        time.sleep(0.5)  # until every poll is where it waits
         os.kill(pid, signal.SIGSTOP)
+        stopped = time.monotonic()
         try:
-            time.sleep(6.0)
+            # All speak, also those of the worker that hangs: each post comes to one that does not.
+            crowd.say({"do": "shout", "times": 3, "ms": 60_000})
+            older.say({"do": "echo", "times": 1, "ms": 60_000})
+            late.connect(12, "polling")  # newcomers find the others
+            assert late.do("echo", times=1) == 0
+            assert 1 not in late.where()
+            time.sleep(stopped + 30 - time.monotonic())
+            late.undisturbed()
         finally:
             os.kill(pid, signal.SIGCONT)
-        time.sleep(4.0)  # by the client's clock a ping was due within 9 s
-        crowd.check(40)
-        crowd.undisturbed()
+        assert crowd.line(30) == 0  # each heard all, once and in order
+        assert older.line(30) == 0
+        time.sleep(stopped + 60 - time.monotonic())  # past the heartbeats that the stop delayed: 25 and 20 s
+        crowd.check(60)
+        assert older.do("echo", times=1) == 0
+        for those in (crowd, older, late):
+            those.undisturbed()
+        assert (crowd.where(), older.where()) == (where, by_script)
 
 
 def test_a_rolling_reload_moves_each_client_at_most_once_per_worker_and_loses_none() -> None:
