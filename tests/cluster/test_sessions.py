@@ -11,8 +11,13 @@ import pytest
 from tests.cluster.crowd import Crowd, pids, serving
 from tests.cluster.tools import wait_until
 
+from flocket.cluster.address_hash import slot_of
 
-@pytest.mark.parametrize("sticky", ["session", "address", "none"])
+WAYS = ["session", "address", "passing", "none"]
+ADDRESSES = [f"127.0.{n}.1" for n in range(1, 13)]
+
+
+@pytest.mark.parametrize("sticky", WAYS)
 def test_every_transport_works_on_every_worker(sticky: str) -> None:
     with serving(4, sticky) as program, Crowd(program.url) as crowd:
         crowd.connect(16, "polling")
@@ -22,19 +27,33 @@ def test_every_transport_works_on_every_worker(sticky: str) -> None:
         where = set(crowd.where())
         if sticky == "session":
             assert where == {0, 1, 2, 3}
-        else:  # all have one address; and without stickiness the kernel gives them to whom it likes
-            assert (len(where) == 1) == (sticky == "address")
+        elif sticky != "none":
+            assert where == {slot_of("127.0.0.1", 4)}
         assert crowd.do("transports") == ["polling"] * 16 + ["websocket"] * 32
         crowd.undisturbed()
 
 
-@pytest.mark.parametrize("sticky", ["session", "address", "none"])
+@pytest.mark.parametrize("sticky", ["address", "passing"])
+def test_each_address_has_its_worker_by_every_transport(sticky: str) -> None:
+    with serving(4, sticky) as program, Crowd(program.url) as crowd:
+        ways: list[list[str]] = [["polling"], ["websocket"], []]
+        for way in ways:
+            for address in ADDRESSES:
+                crowd.connect(1, *way, **{"from": address})
+        crowd.check(36)
+        slots = [slot_of(address, 4) for address in ADDRESSES]
+        assert set(slots) == {0, 1, 2, 3}
+        assert crowd.where() == slots * 3
+        crowd.undisturbed()
+
+
+@pytest.mark.parametrize("sticky", WAYS)
 def test_jsonp_of_the_older_client_works_on_every_worker(sticky: str) -> None:
     with serving(4, sticky, allow_eio3=True) as program, Crowd(program.url, "jsonp") as crowd:
         crowd.connect(16, "polling")
         crowd.check(16)
         where = set(crowd.where())
-        if sticky != "address":
+        if sticky in ("session", "none"):
             assert len(where) > 1
         assert crowd.do("transports") == ["jsonp"] * 16
         crowd.undisturbed()
