@@ -80,6 +80,7 @@ def test_the_kill_of_a_worker_disturbs_its_own_clients_only_and_they_come_back()
         wait_until(lambda: len(crowd.state()["disconnects"]) == sum(lost), 1)
         wait_until(lambda: crowd.do("count") == [30 - sum(lost)] * 2, 1)  # nobody counts its ghosts
         wait_until(lambda: "starting another" in program.printed(), 1)
+        assert program.printed().count(" is gone") == 2  # each of the others says it once
         assert crowd.do("connected", ms=10_000)
         assert time.monotonic() - killed < 10
         assert [disconnects for _, disconnects in crowd.state()["each"]] == [int(one) for one in lost]
@@ -113,6 +114,7 @@ def test_a_worker_that_is_stopped_for_30_seconds_loses_no_client_and_nothing_tha
             assert 1 not in late.where()
             time.sleep(stopped + 30 - time.monotonic())
             late.undisturbed()
+            assert program.printed().count(" does not answer") == 2
         finally:
             os.kill(pid, signal.SIGCONT)
         assert crowd.line(30) == 0  # each heard all, once and in order
@@ -166,6 +168,7 @@ def test_at_the_end_clients_are_told_and_the_status_is_0() -> None:
         assert seconds < 3
         wait_until(lambda: len(crowd.state()["disconnects"]) == 20)
         assert set(crowd.state()["disconnects"]) == {"transport close"}
+        assert " node " not in program.printed()  # who ends in order is no news to its siblings
 
 
 def test_when_the_supervisor_is_killed_clients_are_told_and_the_port_is_free() -> None:
