@@ -267,6 +267,9 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping = True
+        # They live on in the workers, until the last one accepts no more: then whoever comes is refused, and goes
+        # elsewhere, instead of waiting for nobody.
+        self._ports.close()
         for worker in self._workers.values():
             if not worker.told:
                 self._end(worker)

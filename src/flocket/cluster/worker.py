@@ -99,12 +99,16 @@ class Worker:
         placing = self.placement.pending if self.placement is not None else 0
         return placing + (self._adopter.pending if self._adopter is not None else 0)
 
+    def drain(self) -> None:
+        """Take no new sessions, if a sibling can; accept and place as ever."""
+        if self.placement is not None:
+            self.placement.drain()
+
     def leave(self) -> None:
         """Accept no more, and take no new sessions; what came before is placed as ever, what waits is ended."""
         if self._listener is not None:
             self._listener.close()
-        if self.placement is not None:
-            self.placement.drain()
+        self.drain()
         self.relay.leave()
 
     def take_no_more(self) -> None:
