@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from tests.cluster.service import command, environment, reply, send, service
+from tests.cluster.service import Service, command, environment, reply, send, service
 from tests.cluster.tools import runtime_folder, wait_until
 
 from flocket.cluster.address_hash import slot_of
@@ -327,11 +328,33 @@ def test_a_proxy_before_address_hashing_is_warned_of_once() -> None:
         assert sum("proxy" in line for line in svc.lines) == 1
 
 
+def folder_of(svc: Service) -> Path:
+    environ = Path(f"/proc/{svc.pid(0)}/environ").read_text()
+    return Path(environ.partition("FLOCKET_RUNTIME=")[2].partition("\0")[0])
+
+
+def test_workers_whose_folder_somebody_removes_are_found_by_those_who_come_later() -> None:
+    with service(3) as svc:
+        svc.meet()
+        folder = folder_of(svc)
+        shutil.rmtree(folder)  # as whoever tidies up /tmp
+        wait_until(lambda: sum(len(list(place.iterdir())) for place in folder.glob("*")) == 3)
+        assert [place.stat().st_mode & 0o777 for place in folder.iterdir()] == [0o700]
+        svc.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: sum("has ended" in line for line in svc.lines) == 3, 20)
+        lasting = {svc.pid(number) for number in range(3)}
+        for number in range(3):
+            answer = svc.ask_worker(number)
+            assert {answer.pid, *answer.peers} == lasting
+        sids = {answer.sid: answer.pid for answer in (svc.ask() for _ in range(12))}
+        for sid, owner in sids.items():
+            assert svc.ask(f"/?EIO=4&sid={sid}").pid == owner
+
+
 def test_nothing_of_it_is_left_behind() -> None:
     with service(2) as svc:
         svc.meet()
-        environ = Path(f"/proc/{svc.pid(0)}/environ").read_text()
-        folder = Path(environ.partition("FLOCKET_RUNTIME=")[2].partition("\0")[0])
+        folder = folder_of(svc)
         assert [path.stat().st_mode & 0o777 for path in folder.iterdir()] == [0o700]
         svc.process.terminate()
         assert svc.process.wait(5) == 0

@@ -38,7 +38,7 @@ class Worker:
     def __init__(self, key: str, given: Inherited | None = None) -> None:
         self.number = given.worker if given is not None else 0
         folder = meeting_place(key)
-        self.mesh = Mesh(folder, make_identity(folder), worker=self.number)
+        self.mesh = Mesh(folder, make_identity(folder), worker=self.number, make_folder=lambda: meeting_place(key))
         self.relay = Relay(self.mesh)
         self.placement: Placement | None = None
         self._lanes = Lanes(self.mesh)
