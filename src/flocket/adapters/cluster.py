@@ -242,8 +242,8 @@ class ClusterAdapter:
     def _on_peer_down(self, uid: str, why: str) -> None:
         if uid in self._left:
             self._left.discard(uid)  # as it said: no news
-        else:
-            log.info("node %s %s", uid, "does not answer" if why == "hung" else "is gone")
+        elif why == "gone":
+            log.info("node %s is gone", uid)
         self._lost(uid)
 
     def _lost(self, uid: str) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from flocket.adapters.bus import Bus, NodeIdentity
 from flocket.adapters.buses.lanes import Lanes
-from flocket.adapters.buses.mesh import Mesh
+from flocket.adapters.buses.mesh import Mesh, Peer
 from flocket.cluster.adopt import Adopter
 from flocket.cluster.listen import Listener
 from flocket.cluster.place import Placement, Sticky
@@ -57,6 +57,7 @@ class Worker:
     async def join(self) -> None:
         """Meet the siblings: before anything is served, as the session ids carry this worker's tag."""
         clean(self.mesh.folder)
+        self.mesh.on_down.append(_tell_of_a_hung)
         await self.mesh.start()
         await self.mesh.met(MEETING)
         if self._given is not None:
@@ -138,3 +139,9 @@ class Worker:
             asyncio.get_running_loop().remove_reader(self._given.lifeline)
             log.error("the supervisor is gone: worker %d drains and ends", self.number)
             os.kill(os.getpid(), signal.SIGTERM)  # one way to end, whoever wants it
+
+
+def _tell_of_a_hung(peer: Peer, why: str) -> None:
+    if why == "hung":
+        told = "worker %d (pid %d) does not answer: its clients wait; does a handler block it?"
+        log.warning(told, peer.worker, peer.pid)
