@@ -31,6 +31,7 @@ from flocket.serving.linger import linger
 from flocket.serving.response import answer
 from flocket.serving.routes import EngineLike, routes_of
 from flocket.serving.seam import check_seam
+from flocket.serving.unheard import unheard_of
 from flocket.serving.websocket import WebSocket
 
 __all__ = ["HttpProtocol"]
@@ -82,6 +83,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._length: int | None = 0
         self._body_end = 0.0  # when all of the body must be there
         self._timer: asyncio.TimerHandle | None = None
+        self._unheard = unheard_of(server_state)
 
     @property
     def _ours(self) -> Connections:
@@ -96,6 +98,12 @@ class HttpProtocol(HttpToolsProtocol):
             # asyncio does so only where the listening socket was made with the protocol's number: gunicorn's is not.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+        self._unheard.add(self)
+
+    def push_out(self) -> None:
+        """Too many have not said a word yet."""
+        self._stop_timer()
+        self._on_late()
 
     def data_received(self, data: bytes) -> None:
         if self._over or self._refusal is not None:
@@ -125,6 +133,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._over = True
+        self._unheard.discard(self)
         self._stop_timer()
         self._unset_keepalive_if_required()
         exchange, upgrade = self._exchange, self._upgrade
@@ -171,6 +180,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._untold = 0
+        self._unheard.discard(self)
         self._stop_timer()
         if self._over or self._refusal is not None or self.transport.is_closing():
             raise _RefusedError
