@@ -156,9 +156,9 @@ def test_a_rolling_reload_moves_each_client_at_most_once_per_worker_and_loses_no
 
 
 def test_when_descriptors_are_out_clients_wait_and_none_is_dropped() -> None:
-    with serving(2, descriptors=128) as program, Crowd(program.url) as first, Crowd(program.url) as second:
-        first.connect(100, "websocket")
-        second.say({"do": "connect", "count": 150, "transports": ["websocket"]})  # more than there is room for
+    with serving(2, descriptors=256) as program, Crowd(program.url) as first, Crowd(program.url) as second:
+        first.connect(300, "websocket")
+        second.say({"do": "connect", "count": 300, "transports": ["websocket"]})  # more than there is room for
         time.sleep(1.5)
         used = [_cpu(pid) for pid in pids(program).values()]
         time.sleep(1.0)
