@@ -90,14 +90,14 @@ class Placement:
             return
         peer = None
         if self._sticky == "address":
-            if verdict.proxied and not self._warned:
+            if self._slots:
+                peer = self._by_address(sock)
+            if verdict.proxied and peer is None and not self._warned:  # by the worker that is to have them all
                 self._warned = True
                 self._warn(
                     "requests come through a proxy, so that all have its address: "
                     'sticky="address" puts them on one worker; use sticky="session"'
                 )
-            if self._slots:
-                peer = self._by_address(sock)
         elif self._sticky == "session" and verdict.kind is Kind.NEW and (self.draining or not self._chosen):
             peer = self._least_loaded()
         self._to(peer, sock, NEW_TIME)
