@@ -45,6 +45,11 @@ async def count(socket: Socket) -> list[int]:
     return [await io.to("everyone").count(), len(await io.fetch_sockets())]
 
 
+@io.on("stats")
+def stats(socket: Socket) -> dict[str, int]:
+    return io.stats()
+
+
 app = FastAPI()
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
 import pytest
 from tests.cluster.crowd import Crowd, pids, serving
 from tests.cluster.tools import wait_until
+from tests.support.programs import Program
 
 from flocket.cluster.address_hash import slot_of
 
@@ -155,6 +158,23 @@ def test_a_rolling_reload_moves_each_client_at_most_once_per_worker_and_loses_no
         crowd.check(30)
 
 
+def test_garbage_on_the_unix_bus_is_counted_and_disturbs_nobody() -> None:
+    with serving(2) as program, Crowd(program.url) as crowd:
+        crowd.connect(6, "polling")
+        crowd.connect(6, "websocket")
+        for place in (path for folder in runtime_of(program).iterdir() for path in folder.iterdir()):
+            for garbage in (b"GET / HTTP/1.1\r\n\r\n", os.urandom(5_000), b"\0\0\0\5\0hello", b"\xff" * 5):
+                with socket.socket(socket.AF_UNIX) as stranger:
+                    stranger.connect(str(place))
+                    stranger.sendall(garbage)
+                    with contextlib.suppress(ConnectionResetError):
+                        assert stranger.recv(1) == b""
+        assert all(stats["adapter_garbage"] == 4 for stats in crowd.do("stats"))
+        assert all(stats["adapter_peers"] == 1 for stats in crowd.do("stats"))
+        crowd.check(12)
+        crowd.undisturbed()
+
+
 def test_when_descriptors_are_out_clients_wait_and_none_is_dropped() -> None:
     with serving(2, descriptors=256) as program, Crowd(program.url) as first, Crowd(program.url) as second:
         first.connect(300, "websocket")
@@ -191,6 +211,11 @@ def test_when_the_supervisor_is_killed_clients_are_told_and_the_port_is_free() -
             program.process.kill()
             wait_until(lambda: len(crowd.state()["disconnects"]) == 12)
         wait_until(lambda: not any(_alive(pid) for pid in pids(program).values()))
+
+
+def runtime_of(program: Program) -> Path:
+    environ = Path(f"/proc/{program.process.pid}/environ").read_text()
+    return Path(environ.partition("FLOCKET_RUNTIME=")[2].partition("\0")[0])
 
 
 def _cpu(pid: int) -> float:

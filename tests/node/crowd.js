@@ -1,7 +1,7 @@
 // Many official clients of one service, driven by JSON lines: {"do": ..., ...}; each is answered with one line.
 // connect: `count` clients over `transports`; where: which worker has each; shout: each client shouts `times` times,
 // and what all heard is checked; heard: what each heard from one; echo: each asks `times` times; count: as the server
-// counts; state: what went wrong; close: all leave. `ms` is how long to wait for what is asked. With the argument
+// counts; stats: its counters, by each; state: what went wrong; close: all leave. `ms` is how long to wait for what is asked. With the argument
 // "jsonp" the clients are of version 2.5 and poll by script elements.
 const jsonp = process.argv[3] === "jsonp";
 if (jsonp) require("./page.js");
@@ -56,6 +56,9 @@ const acts = {
   },
   async where() {
     return all(20000, "where");
+  },
+  async stats() {
+    return all(20000, "stats");
   },
   async echo({ times, ms = 20000 }) {
     let wrong = 0;

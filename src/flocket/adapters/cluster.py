@@ -118,6 +118,10 @@ class ClusterAdapter:
             self.say(self._everyone, m.Close(uid=self.node.uid, nsp=""))
             await self.bus.aclose()
 
+    def stats(self) -> dict[str, int]:
+        """The counters of this node's adapter, and of its bus."""
+        return self.counters.snapshot() | self.bus.stats()
+
     async def _beat(self) -> None:
         assert self.node is not None
         loop = asyncio.get_running_loop()
