@@ -109,6 +109,24 @@ def test_polls_and_posts_at_either_worker_are_one_session() -> None:
     asyncio.run(main())
 
 
+def test_one_connection_serves_sessions_of_both_workers_in_turn_as_a_proxy_s_does() -> None:
+    async def main() -> None:
+        async with two() as (a, b):
+            sids = await a.open(), await b.open()
+            reader, writer = await asyncio.open_connection("127.0.0.1", b.port)
+            for n in range(10):
+                owner, sid = ((a, sids[0]), (b, sids[1]))[n % 2]
+                owner.sessions[sid].send(f"{n}")
+                writer.write(f"GET /engine.io/?{polling(sid)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = int(head.partition("content-length: ")[2].partition("\r")[0])
+                assert await reader.readexactly(length) == b"4%d" % n
+            assert b.relay.relayed == 5
+            writer.close()
+
+    asyncio.run(main())
+
+
 def test_a_poll_that_waits_at_the_wrong_worker_gets_what_is_sent_later() -> None:
     async def main() -> None:
         async with two() as (a, b):
