@@ -64,7 +64,7 @@ async def disconnect(socket, reason):
     print("left:", reason, flush=True)
 
 if __name__ == "__main__":
-    io.run(port=int(sys.argv[1]), drain=float(sys.argv[2]), workers=int(sys.argv[3]))
+    io.run(port=int(sys.argv[1]), drain=float(sys.argv[2]), workers=int(sys.argv[3]), sticky="none")
 """
 
 
@@ -150,6 +150,20 @@ def test_once_clients_are_told_whoever_connects_is_refused_and_goes_elsewhere(sc
             socket.create_connection(("127.0.0.1", program.port))
         assert "cancelled" not in program.printed()  # its worker has not ended
         assert program.process.wait(5) == 0
+
+
+def test_while_a_worker_is_replaced_and_its_handlers_run_the_others_take_who_comes(script: Path) -> None:
+    with start(script, 10, 2) as program, Peer(program.port) as peer:
+        wait_for(lambda: program.printed().count("is ready") == 2)
+        peer.websocket.text('427["work",2]')
+        wait_for(lambda: "working" in program.printed())
+        program.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: program.printed().count("is ready") >= 3)
+        while "worked" not in program.printed():
+            assert asked(program, "/socket.io/?EIO=4&transport=polling")[0] == 200
+            assert asked(program, "/readyz")[0] == 200
+        assert peer.receive() == '437["done"]'
+        wait_for(lambda: program.printed().count("has ended") == 2)
 
 
 def test_handlers_that_do_not_end_in_time_are_cancelled(script: Path) -> None:

@@ -44,6 +44,7 @@ class Worker:
         self._lanes = Lanes(self.mesh)
         self._given = given
         self._listener: Listener | None = None
+        self._all_end = False
         self._adopter: Adopter | None = None
 
     @property
@@ -63,7 +64,7 @@ class Worker:
         if self._given is not None:
             lifeline = self._given.lifeline
             lifeline.setblocking(False)
-            asyncio.get_running_loop().add_reader(lifeline, self._on_lifeline)
+            asyncio.get_running_loop().add_reader(lifeline, self._read_lifeline)
 
     def accept(
         self,
@@ -101,15 +102,19 @@ class Worker:
         return placing + (self._adopter.pending if self._adopter is not None else 0)
 
     def drain(self) -> None:
-        """Take no new sessions, if a sibling can; accept and place as ever."""
+        """Take no new sessions, if a sibling can. Accept as ever, unless siblings do so on the same sockets."""
         if self.placement is not None:
             self.placement.drain()
+        if self._given is not None:
+            self._read_lifeline()  # what it says came before the signal, and may not have been read yet
+            if not self._all_end:
+                self._accept_no_more()
 
     def leave(self) -> None:
         """Accept no more, and take no new sessions; what came before is placed as ever, what waits is ended."""
-        if self._listener is not None:
-            self._listener.close()
-        self.drain()
+        self._accept_no_more()
+        if self.placement is not None:
+            self.placement.drain()
         self.relay.leave()
 
     def take_no_more(self) -> None:
@@ -131,14 +136,20 @@ class Worker:
         with contextlib.suppress(OSError):
             self.mesh.folder.rmdir()  # the last one, mostly
 
-    def _on_lifeline(self) -> None:
+    def _accept_no_more(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+
+    def _read_lifeline(self) -> None:
         assert self._given is not None
         with contextlib.suppress(BlockingIOError):
-            if self._given.lifeline.recv(64):
-                return
-            asyncio.get_running_loop().remove_reader(self._given.lifeline)
-            log.error("the supervisor is gone: worker %d drains and ends", self.number)
-            os.kill(os.getpid(), signal.SIGTERM)  # one way to end, whoever wants it
+            said, told = self._given.lifeline.recv(64), self._all_end
+            self._all_end = True
+            if not said:
+                asyncio.get_running_loop().remove_reader(self._given.lifeline)
+                if not told:
+                    log.error("the supervisor is gone: worker %d drains and ends", self.number)
+                    os.kill(os.getpid(), signal.SIGTERM)  # one way to end, whoever wants it
 
 
 def _tell_of_a_hung(peer: Peer, why: str) -> None:
