@@ -27,6 +27,7 @@ from flocket.options import Limits
 from flocket.serving.connections import Connections
 from flocket.serving.deflate import Deflate
 from flocket.serving.exchange import HttpExchange, HttpUpgrade, accept_key
+from flocket.serving.guard import Guard
 from flocket.serving.linger import linger
 from flocket.serving.response import answer
 from flocket.serving.routes import EngineLike, routes_of
@@ -42,6 +43,7 @@ PIPELINED = 32  # requests that may wait behind one another; no client of ours s
 HELD_BYTES = 65_536  # bytes behind an upgrade that is not accepted yet, before reading stops
 LAST_WORD_TIME = 2.0  # seconds in which a refused peer may read why
 SHUTDOWN_TIME = 1.0  # seconds that a stopping server waits for an answer that is owed
+TOO_LARGE = "Request Header Fields Too Large"
 
 UNGUARDED = Limits()  # for applications in which no engine has started yet
 
@@ -63,25 +65,16 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._routes = routes_of(self.app)
         first = self._routes.first
-        self._limits = first.options.limits if first is not None else UNGUARDED
+        self._guard = Guard(first.options.limits if first is not None else UNGUARDED, self.loop)
         self._counters = first.counters if first is not None else Counters()
         self._exchange: HttpExchange | None = None  # ours, begun and not answered
         self._upgrade: HttpUpgrade | None = None  # neither accepted nor refused
         self._upgrading: EngineLike | None = None  # whose path the request of an upgrade named
         self._held = bytearray()  # what came behind the upgrade
         self._refusal: tuple[int, str] | None = None  # to be said once the answers before it have left
-        self._stopping = False  # uvicorn is; the timer is then that of the end
+        self._stopping = False  # uvicorn is; the guard's timer is then that of the end
         self._over = False  # nothing that still comes is looked at
-        # The head that is being read: whether there is one, bytes that came since it began, its time.
-        self._in_head = False
-        self._received = 0
-        self._messages = 0  # requests that came whole
-        # Behind a head: whether its body has not ended, and bytes that came since the parser told of any.
-        self._in_message = False
-        self._untold = 0
-        self._length: int | None = 0
-        self._body_end = 0.0  # when all of the body must be there
-        self._timer: asyncio.TimerHandle | None = None
+        self._length: int | None = 0  # of the body
 
     @property
     def _ours(self) -> Connections:
@@ -95,7 +88,7 @@ class HttpProtocol(HttpToolsProtocol):
         if connection is not None and connection.family != socket.AF_UNIX:
             # asyncio does so only where the listening socket was made with the protocol's number: gunicorn's is not.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+        self._guard.expect_head(self._on_late)
 
     def data_received(self, data: bytes) -> None:
         if self._over or self._refusal is not None:
@@ -104,9 +97,7 @@ class HttpProtocol(HttpToolsProtocol):
             self._hold(data)
             return
         self._unset_keepalive_if_required()
-        in_head, in_body, messages = self._in_head, self._in_body, self._messages
-        self._received = self._received + len(data) if in_head else len(data)
-        self._untold += len(data)
+        self._guard.reads(len(data), self._in_body)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -119,13 +110,12 @@ class HttpProtocol(HttpToolsProtocol):
             return
         if self._refusal is not None:
             return
-        if self._in_head and not in_head and (in_body or messages != self._messages):
-            self._received = 0  # it began somewhere behind another request: counted from the next bytes on
+        self._guard.has_read()
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._over = True
-        self._stop_timer()
+        self._guard.stop()
         self._unset_keepalive_if_required()
         exchange, upgrade = self._exchange, self._upgrade
         self._exchange = self._upgrade = None
@@ -145,7 +135,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._stopping = True
         if self._exchange is not None:
             self._exchange.keep_alive = False
-        self._restart_timer(SHUTDOWN_TIME, self.transport.abort)
+        self._guard.within(SHUTDOWN_TIME, self.transport.abort)
 
     # -- parser callbacks ---------------------------------------------------------------------------------
 
@@ -153,11 +143,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._in_head = True
+        self._guard.head_begins()
         self._length = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
+        if not self._guard.in_head:
             return  # a trailer: nobody asked for it, and it must not become a header (RFC 9110, 6.5.1)
         name = name.lower()
         if name == b"content-length":
@@ -169,13 +159,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._untold = 0
-        self._stop_timer()
+        self._guard.head_ends()
         if self._over or self._refusal is not None or self.transport.is_closing():
             raise _RefusedError
-        if len(self.headers) > self._limits.headers or self._head_is_too_large():
-            self._refuse(431, "Request Header Fields Too Large")
+        if not self._guard.admits(self.url, self.headers):
+            self._refuse(431, TOO_LARGE)
             raise _RefusedError
         path, query = self._target()
         engine = self._routes.find(path)
@@ -189,21 +177,19 @@ class HttpProtocol(HttpToolsProtocol):
             self._upgrading = engine
         else:
             self._begin(engine, self._request(engine, path, query))
-        self._in_message = True
+        self._guard.body_begins()
 
     def on_body(self, body: bytes) -> None:
-        self._untold = 0
+        self._guard.body_comes()
         if isinstance(self.cycle, HttpExchange):
             self.cycle.on_body(body)
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._messages += 1
-        self._in_message = False
-        self._untold = 0
+        self._guard.message_ends()
         if not self._stopping:
-            self._stop_timer()  # the body's, or it would end the connection that waits for its next request
+            self._guard.stop()  # the body's, or it would end the connection that waits for its next request
         if self._upgrading is not None:
             return
         if isinstance(self.cycle, HttpExchange):
@@ -256,7 +242,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _start(self, exchange: HttpExchange) -> None:
         self._exchange = exchange
         if exchange.waits_for_body:
-            self._body_end = self.loop.time() + self._limits.poll_time
+            self._guard.body_time_begins()
         limit = self.limit_concurrency
         if limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit):
             exchange.respond(503, [("Content-Type", "text/plain")], b"Service Unavailable", close=True)
@@ -314,7 +300,7 @@ class HttpProtocol(HttpToolsProtocol):
     ) -> WebSocket:
         gone = self._over or self.transport.is_closing()
         self._over, self._upgrade = True, None
-        self._stop_timer()
+        self._guard.stop()
         if not gone:
             self.transport.write(head)
             self.connections.discard(self)
@@ -387,35 +373,23 @@ class HttpProtocol(HttpToolsProtocol):
         exchange, newest = self._exchange, cast(object, self.cycle)
         return exchange if exchange is newest and exchange is not None and exchange.waits_for_body else None
 
-    def _head_is_too_large(self) -> bool:
-        if self._received <= self._limits.header_bytes:
-            return False  # all that came since it began is less: no need to count
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        return size > self._limits.header_bytes
-
     def _watch(self) -> None:
         """After each read: what is not there yet has its time."""
-        if self._in_head:
-            if self._received > self._limits.header_bytes:
-                self._refuse(431, "Request Header Fields Too Large")
-            elif self._timer is None:
-                self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
-        elif self._untold > self._limits.header_bytes:
-            # Trailers, chunk extensions: what the parser keeps or skips without a word.
-            self._refuse(431, "Request Header Fields Too Large")
+        guard = self._guard
+        if guard.too_much:
+            self._refuse(431, TOO_LARGE)
+        elif guard.in_head:
+            guard.expect_head(self._on_late)
         elif self._half_read() is not None:
-            # Each part in time is not enough: a byte now and then would hold the connection for days.
-            left = self._body_end - self.loop.time()
-            self._restart_timer(max(0.0, min(self._limits.body_idle, left)), self._on_late)
-        elif self._timer is None and self.timeout_keep_alive_task is None and self._is_idle():
+            guard.expect_body(self._on_late)
+        elif self.timeout_keep_alive_task is None and self._is_idle():
             # Only line breaks came, which the parser skips: they must not keep a connection for ever.
-            self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+            guard.expect_head(self._on_late)
 
     def _is_idle(self) -> bool:
         return self._upgrade is None and (self.cycle is None or self.cycle.response_complete)
 
     def _on_late(self) -> None:
-        self._timer = None
         self._refuse(408, "Request Timeout")
 
     def _on_bad_http(self) -> None:
@@ -424,9 +398,9 @@ class HttpProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, text: str) -> None:
         """Answer for the engine, which never hears of this request; behind the answers that are owed before it."""
         self._count_refusal()
-        self._stop_timer()
+        self._guard.stop()
         self._refusal = (status, text)
-        if self._in_message:
+        if self._guard.in_message:
             self._drop_half_read()
         if self._over:
             return
@@ -469,7 +443,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _end(self) -> None:
         """Nothing more is answered here; the peer gets the time to read what was."""
         self._over = True
-        self._stop_timer()
+        self._guard.stop()
         self._unset_keepalive_if_required()
         self.pipeline.clear()
         self.connections.discard(self)
@@ -480,12 +454,3 @@ class HttpProtocol(HttpToolsProtocol):
         if isinstance(self.cycle, HttpExchange):
             self.cycle = None  # type: ignore[assignment]  # as it is in uvicorn before the first request
         self.parser = None  # type: ignore[assignment]  # as in uvicorn's connection_lost
-
-    def _restart_timer(self, seconds: float, callback: Any) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(seconds, callback)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
