@@ -19,19 +19,19 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from flocket.engine.contracts import Headers, Receiver
+from flocket.engine.contracts import Headers
 from flocket.engine.request import Request
 from flocket.errors import ConfigError
 from flocket.observe import Counters
 from flocket.options import Limits
 from flocket.serving.connections import Connections
-from flocket.serving.deflate import Deflate
-from flocket.serving.exchange import HttpExchange, HttpUpgrade, accept_key
+from flocket.serving.exchange import HttpExchange
 from flocket.serving.guard import Guard
 from flocket.serving.linger import linger
 from flocket.serving.response import answer
 from flocket.serving.routes import EngineLike, routes_of
 from flocket.serving.seam import check_seam
+from flocket.serving.upgrade import HttpUpgrade, accept_key, names_websocket
 from flocket.serving.websocket import WebSocket
 
 __all__ = ["HttpProtocol"]
@@ -40,7 +40,6 @@ if (_misfit := check_seam()) is not None:
     raise ConfigError(f"flocket:HttpProtocol does not fit what is installed: {_misfit}; leave --http out")
 
 PIPELINED = 32  # requests that may wait behind one another; no client of ours sends more than two
-HELD_BYTES = 65_536  # bytes behind an upgrade that is not accepted yet, before reading stops
 LAST_WORD_TIME = 2.0  # seconds in which a refused peer may read why
 SHUTDOWN_TIME = 1.0  # seconds that a stopping server waits for an answer that is owed
 TOO_LARGE = "Request Header Fields Too Large"
@@ -70,14 +69,13 @@ class HttpProtocol(HttpToolsProtocol):
         self._exchange: HttpExchange | None = None  # ours, begun and not answered
         self._upgrade: HttpUpgrade | None = None  # neither accepted nor refused
         self._upgrading: EngineLike | None = None  # whose path the request of an upgrade named
-        self._held = bytearray()  # what came behind the upgrade
         self._refusal: tuple[int, str] | None = None  # to be said once the answers before it have left
         self._stopping = False  # uvicorn is; the guard's timer is then that of the end
         self._over = False  # nothing that still comes is looked at
         self._length: int | None = 0  # of the body
 
     @property
-    def _ours(self) -> Connections:
+    def siblings(self) -> Connections:
         return cast(Connections, self.connections)
 
     # -- what the loop and uvicorn tell -------------------------------------------------------------------
@@ -94,7 +92,7 @@ class HttpProtocol(HttpToolsProtocol):
         if self._over or self._refusal is not None:
             return
         if self._upgrade is not None:
-            self._hold(data)
+            self._upgrade.hold(data)
             return
         self._unset_keepalive_if_required()
         self._guard.reads(len(data), self._in_body)
@@ -169,7 +167,7 @@ class HttpProtocol(HttpToolsProtocol):
         engine = self._routes.find(path)
         if engine is None:
             self._leave_to_asgi()
-        elif self.parser.should_upgrade() and self._names_websocket():
+        elif self.parser.should_upgrade() and names_websocket(self.headers):
             if self._length != 0 or self.parser.get_method() != b"GET":
                 # A body behind an upgrade is read as the next request by some, and as frames by others.
                 self._refuse(400, "An upgrade has no body")
@@ -295,28 +293,20 @@ class HttpProtocol(HttpToolsProtocol):
     def stop_reading(self) -> None:
         self.flow.pause_reading()
 
-    def become_websocket(
-        self, head: bytes, receiver: Receiver, engine: EngineLike, deflate: Deflate | None
-    ) -> WebSocket:
+    def leave_http(self, head: bytes) -> bool:
         gone = self._over or self.transport.is_closing()
         self._over, self._upgrade = True, None
         self._guard.stop()
         if not gone:
             self.transport.write(head)
             self.connections.discard(self)
-        tail, self._held = bytes(self._held), bytearray()
-        websocket = WebSocket(
-            self.transport, receiver, engine.options, engine.counters, self._ours, deflate, b"" if gone else tail
-        )
-        if gone:
-            # The engine decided after the client had left: it hears that as of any other WebSocket.
-            self.loop.call_soon(websocket.connection_lost, None)
-        else:
-            self._let_go()
-            websocket.writable = not self.flow.write_paused
-            self.transport.set_protocol(websocket)
-            self.flow.resume_reading()
-        return websocket
+        return not gone
+
+    def hand_over(self, websocket: WebSocket) -> None:
+        self._let_go()
+        websocket.writable = not self.flow.write_paused
+        self.transport.set_protocol(websocket)
+        self.flow.resume_reading()
 
     def refuse_upgrade(self, status: int, headers: Headers, body: bytes) -> None:
         self._upgrade = None
@@ -325,9 +315,6 @@ class HttpProtocol(HttpToolsProtocol):
             self._end()
 
     # -- upgrades -----------------------------------------------------------------------------------------
-
-    def _names_websocket(self) -> bool:
-        return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in self.headers)
 
     def _on_parser_upgrade(self, tail: bytes) -> None:
         """The parser has read an upgrade's head, and leaves what is behind it."""
@@ -353,14 +340,8 @@ class HttpProtocol(HttpToolsProtocol):
         elif accept is None:
             self._refuse(400, "Invalid Sec-WebSocket-Key")
         else:
-            self._held = bytearray(tail)
-            self._upgrade = HttpUpgrade(self, engine, request, accept)
+            self._upgrade = HttpUpgrade(self, engine, request, accept, tail)
             self._upgrade.start()
-
-    def _hold(self, data: bytes) -> None:
-        self._held += data
-        if len(self._held) > HELD_BYTES:
-            self.flow.pause_reading()
 
     # -- the guard ----------------------------------------------------------------------------------------
 
@@ -447,7 +428,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()
         self.pipeline.clear()
         self.connections.discard(self)
-        linger(self.transport, self._ours, LAST_WORD_TIME)
+        linger(self.transport, self.siblings, LAST_WORD_TIME)
 
     def _let_go(self) -> None:
         """Nothing is parsed or answered here any more: break the circles that the garbage collector would have to."""
