@@ -95,6 +95,9 @@ class EndingProtocol(HttpToolsProtocol):
 
     # -- refused ------------------------------------------------------------------------------------------
 
+    def _on_late(self) -> None:
+        self._refuse(408, "Request Timeout")
+
     def _refuse(self, status: int, text: str) -> None:
         """Answer for the engine, which never hears of this request; behind the answers that are owed before it."""
         self._count_refusal()

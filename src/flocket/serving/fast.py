@@ -2,29 +2,25 @@
 
 Plain calls from the parser's callbacks to the engine; no scope, no task, no queue. What it says of bad HTTP (400), and
 of what the guard finds too large (431) or too late (408), holds for every request on a connection, whoever serves it.
-All that is known of uvicorn's inside is in this file, in ending.py and, as names, in seam.py. Does not know sessions,
-nor how WebSocket frames are read.
+All that is known of uvicorn's inside is in this file, in answering.py and ending.py and, as names, in seam.py. Does
+not know sessions, nor how WebSocket frames are read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 from urllib.parse import unquote
 
 import httptools
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
-from flocket.engine.contracts import Headers
 from flocket.engine.request import Request
 from flocket.errors import ConfigError
-from flocket.serving.ending import EndingProtocol
+from flocket.serving.answering import AnsweringProtocol
 from flocket.serving.exchange import HttpExchange
-from flocket.serving.response import answer
 from flocket.serving.routes import EngineLike
 from flocket.serving.seam import check_seam
 from flocket.serving.upgrade import HttpUpgrade, accept_key, names_websocket
@@ -34,7 +30,6 @@ __all__ = ["HttpProtocol"]
 if (_misfit := check_seam()) is not None:
     raise ConfigError(f"flocket:HttpProtocol does not fit what is installed: {_misfit}; leave --http out")
 
-PIPELINED = 32  # requests that may wait behind one another; no client of ours sends more than two
 TOO_LARGE = "Request Header Fields Too Large"
 
 
@@ -42,7 +37,7 @@ class _RefusedError(Exception):
     """Ends the parser's work on a connection that was, or will be, refused."""
 
 
-class HttpProtocol(EndingProtocol):
+class HttpProtocol(AnsweringProtocol):
     """Given to uvicorn as `http=`, or `--http flocket:HttpProtocol`."""
 
     def __init__(
@@ -80,7 +75,7 @@ class HttpProtocol(EndingProtocol):
             self._on_parser_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             if not self._over and self._refusal is None:
-                self._on_bad_http()
+                self._refuse(400, "Bad Request")
         if self._over:
             self._let_go()
             return
@@ -180,26 +175,9 @@ class HttpProtocol(EndingProtocol):
         if self.parser.should_upgrade():
             keep_alive = False  # to something that we do not speak: the parser reads no further
         exchange = HttpExchange(self, engine, request, self._length, keep_alive, self.expect_100_continue)
-        busy = self.cycle is not None and not self.cycle.response_complete
-        self.cycle = cast(RequestResponseCycle, exchange)  # uvicorn asks it for `response_complete`, no more
-        if not busy:
-            self._start(exchange)
-        elif len(self.pipeline) < PIPELINED:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
-        else:
+        if not self._queue(exchange):
             self._refuse(400, "Too many requests at once")
             raise _RefusedError
-
-    def _start(self, exchange: HttpExchange) -> None:
-        self._exchange = exchange
-        if exchange.waits_for_body:
-            self._guard.body_time_begins()
-        limit = self.limit_concurrency
-        if limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit):
-            exchange.respond(503, [("Content-Type", "text/plain")], b"Service Unavailable", close=True)
-        else:
-            exchange.start()
 
     def _leave_to_asgi(self) -> None:
         # uvicorn's scope is made only now: it costs as much as all that ours need.
@@ -208,41 +186,6 @@ class HttpProtocol(EndingProtocol):
         self.url, self.expect_100_continue = url, expects
         self.headers.extend(headers)
         super().on_headers_complete()
-
-    def on_response_complete(self) -> None:
-        """An answer has left, ours or uvicorn's: the next request's turn."""
-        if self.pipeline and isinstance(self.pipeline[-1][0], HttpExchange):
-            self.server_state.total_requests += 1
-            if not self.transport.is_closing():
-                self.flow.resume_reading()
-                self._start(cast(HttpExchange, self.pipeline.pop()[0]))
-                if self._half_read() is not None:
-                    self._watch()  # its body may never go on
-            return
-        super().on_response_complete()
-
-    # -- Line: what an exchange or an upgrade asks --------------------------------------------------------
-
-    def answer(self, exchange: HttpExchange, status: int, headers: Headers, body: bytes, keep_alive: bool) -> None:
-        self._exchange = None
-        if self.transport.is_closing():
-            return
-        defaults: Sequence[tuple[bytes, bytes]] = self.server_state.default_headers
-        method = exchange.request.method
-        self.transport.write(answer(status, headers, body, defaults, method=method, keep_alive=keep_alive))
-        if keep_alive:
-            self.on_response_complete()
-        else:
-            self.server_state.total_requests += 1
-            self._end()
-
-    def continue_reading(self, say: bool) -> None:
-        if say and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.flow.resume_reading()
-
-    def stop_reading(self) -> None:
-        self.flow.pause_reading()
 
     # -- upgrades -----------------------------------------------------------------------------------------
 
@@ -273,16 +216,7 @@ class HttpProtocol(EndingProtocol):
             self._upgrade = HttpUpgrade(self, engine, request, accept, tail)
             self._upgrade.start()
 
-    # -- the guard ----------------------------------------------------------------------------------------
-
-    @property
-    def _in_body(self) -> bool:
-        return isinstance(self.cycle, HttpExchange) and self.cycle.waits_for_body
-
-    def _half_read(self) -> HttpExchange | None:
-        """The request that is being served while its body still comes."""
-        exchange, newest = self._exchange, cast(object, self.cycle)
-        return exchange if exchange is newest and exchange is not None and exchange.waits_for_body else None
+    # -- what is not there yet ----------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """After each read: what is not there yet has its time."""
@@ -291,14 +225,8 @@ class HttpProtocol(EndingProtocol):
             self._refuse(431, TOO_LARGE)
         elif guard.in_head:
             guard.expect_head(self._on_late)
-        elif self._half_read() is not None:
+        elif self._half_read():
             guard.expect_body(self._on_late)
         elif self.timeout_keep_alive_task is None and self._is_idle():
             # Only line breaks came, which the parser skips: they must not keep a connection for ever.
             guard.expect_head(self._on_late)
-
-    def _on_late(self) -> None:
-        self._refuse(408, "Request Timeout")
-
-    def _on_bad_http(self) -> None:
-        self._refuse(400, "Bad Request")
