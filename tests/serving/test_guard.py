@@ -18,44 +18,44 @@ def guarded(test: Callable[[Guard], None]) -> None:
     asyncio.run(main())
 
 
-def read(guard: Guard, size: int, *met: Callable[[], None], in_body: bool = False) -> None:
+def begin(guard: Guard) -> None:
+    guard.in_head = True
+
+
+def fits(guard: Guard, size: int, *met: Callable[[Guard], None], in_body: bool = False) -> bool:
+    """Whether that much may come, of which the parser tells this."""
     guard.reads(size, in_body)
-    for meet in met:
-        meet()
-    guard.has_read()
+    for tell in met:
+        tell(guard)
+    return guard.fits()
 
 
 def test_a_head_counts_from_its_first_byte_on() -> None:
     def test(guard: Guard) -> None:
-        read(guard, 60, guard.head_begins)
-        assert not guard.too_much
-        read(guard, 60)
-        assert guard.too_much
+        assert fits(guard, 60, begin)
+        assert fits(guard, 40)
+        assert not fits(guard, 1)
 
     guarded(test)
 
 
 def test_a_head_that_begins_behind_another_request_is_counted_from_the_next_bytes_on() -> None:
     def test(guard: Guard) -> None:
-        read(guard, 90, guard.head_begins, guard.head_ends, guard.message_ends, guard.head_begins)
-        read(guard, 90)
-        assert not guard.too_much
-        read(guard, 20)
-        assert guard.too_much
+        assert fits(guard, 90, begin, Guard.head_ends, Guard.message_ends, begin)
+        assert fits(guard, 100)
+        assert not fits(guard, 1)
 
     guarded(test)
 
 
 def test_a_body_does_not_count_and_what_the_parser_keeps_silent_about_does() -> None:
     def test(guard: Guard) -> None:
-        read(guard, 50, guard.head_begins, guard.head_ends, guard.body_begins)
-        assert guard.in_message
-        read(guard, 90_000, guard.body_comes, in_body=True)
-        assert not guard.too_much
-        read(guard, 101, in_body=True)  # trailers
-        assert guard.too_much
+        assert fits(guard, 50, begin, Guard.head_ends)
+        assert fits(guard, 90_000, Guard.body_comes, in_body=True)
+        assert fits(guard, 100, in_body=True)  # trailers
+        assert not fits(guard, 1, in_body=True)
         guard.message_ends()
-        assert not guard.in_message
+        assert fits(guard, 100)
 
     guarded(test)
 
@@ -73,7 +73,7 @@ def test_a_whole_head_is_measured_where_it_might_be_too_large(
     received: int, url: bytes, headers: list[tuple[bytes, bytes]], admitted: bool
 ) -> None:
     def test(guard: Guard) -> None:
-        read(guard, received, guard.head_begins, guard.head_ends)
+        fits(guard, received, begin, Guard.head_ends)
         assert guard.admits(url, headers) is admitted
 
     guarded(test)
@@ -111,7 +111,6 @@ def test_nothing_is_late_once_it_came() -> None:
         called: list[str] = []
         guard = Guard(Limits(header_time=0.01), loop)
         guard.expect_head(lambda: called.append("head"))
-        guard.head_begins()
         guard.head_ends()
         done: asyncio.Future[None] = loop.create_future()
         guard.within(0.03, lambda: done.set_result(None))

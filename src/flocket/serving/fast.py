@@ -81,8 +81,10 @@ class HttpProtocol(AnsweringProtocol):
             return
         if self._refusal is not None:
             return
-        self._guard.has_read()
-        self._watch()
+        if self._guard.fits():
+            self._watch()
+        else:
+            self._refuse(431, TOO_LARGE)
 
     # -- parser callbacks ---------------------------------------------------------------------------------
 
@@ -90,7 +92,7 @@ class HttpProtocol(AnsweringProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._guard.head_begins()
+        self._guard.in_head = True
         self._length = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -124,7 +126,7 @@ class HttpProtocol(AnsweringProtocol):
             self._upgrading = engine
         else:
             self._begin(engine, self._request(engine, path, query))
-        self._guard.body_begins()
+        self._guard.in_message = True
 
     def on_body(self, body: bytes) -> None:
         self._guard.body_comes()
@@ -221,9 +223,7 @@ class HttpProtocol(AnsweringProtocol):
     def _watch(self) -> None:
         """After each read: what is not there yet has its time."""
         guard = self._guard
-        if guard.too_much:
-            self._refuse(431, TOO_LARGE)
-        elif guard.in_head:
+        if guard.in_head:
             guard.expect_head(self._on_late)
         elif self._half_read():
             guard.expect_body(self._on_late)

@@ -25,10 +25,11 @@ class Guard:
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
         self._limits = limits
         self._loop = loop
-        # The head that is being read: whether there is one, and bytes that came since it began.
+        # Whether a head is being read, as the parser's callbacks say; and bytes that came since it began.
         self.in_head = False
         self._received = 0
-        # Behind a head: whether its body has not ended, and bytes that came since the parser told of any.
+        # Behind a head: whether its body may still come, and bytes since the parser told of any: trailers, chunk
+        # extensions.
         self.in_message = False
         self._untold = 0
         # Of the newest bytes: whether they began within a head, and whether they hold the rest of another request.
@@ -46,31 +47,18 @@ class Guard:
         self._received = self._received + size if self.in_head else size
         self._untold += size
 
-    def has_read(self) -> None:
-        """It has told all that it found in them."""
-        if self.in_head and not self._was_in_head and self._behind:
+    def fits(self) -> bool:
+        """It has told all that it found in them. Whether that is no more than a head may have."""
+        if not self.in_head:
+            return self._untold <= self._limits.header_bytes  # of what the parser keeps or skips without a word
+        if self._behind and not self._was_in_head:
             self._received = 0  # it began somewhere behind another request: counted from the next bytes on
-
-    def head_begins(self) -> None:
-        self.in_head = True
+        return self._received <= self._limits.header_bytes
 
     def head_ends(self) -> None:
         self.in_head = False
         self._untold = 0
         self.stop()
-
-    def body_begins(self) -> None:
-        self.in_message = True
-
-    def body_comes(self) -> None:
-        self._untold = 0
-
-    def message_ends(self) -> None:
-        self._behind = True
-        self.in_message = False
-        self._untold = 0
-
-    # -- sizes ----------------------------------------------------------------------------------------------
 
     def admits(self, url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         """Whether a whole head is small enough."""
@@ -81,13 +69,13 @@ class Guard:
         size = len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
         return size <= self._limits.header_bytes
 
-    @property
-    def too_much(self) -> bool:
-        """Whether more came of a head than it may have; or of trailers and chunk extensions, behind one.
+    def body_comes(self) -> None:
+        self._untold = 0
 
-        Those the parser keeps or skips without a word.
-        """
-        return (self._received if self.in_head else self._untold) > self._limits.header_bytes
+    def message_ends(self) -> None:
+        self._behind = True
+        self.in_message = False
+        self._untold = 0
 
     # -- times ----------------------------------------------------------------------------------------------
 
