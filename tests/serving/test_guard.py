@@ -48,6 +48,16 @@ def test_a_head_that_begins_behind_another_request_is_counted_from_the_next_byte
     guarded(test)
 
 
+def test_a_head_does_not_count_what_came_of_the_one_before_it() -> None:
+    def test(guard: Guard) -> None:
+        assert fits(guard, 60, begin)
+        assert fits(guard, 60, Guard.head_ends, Guard.message_ends, begin)
+        assert fits(guard, 100)
+        assert not fits(guard, 1)
+
+    guarded(test)
+
+
 def test_a_body_does_not_count_and_what_the_parser_keeps_silent_about_does() -> None:
     def test(guard: Guard) -> None:
         assert fits(guard, 50, begin, Guard.head_ends)

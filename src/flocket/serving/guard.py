@@ -18,8 +18,7 @@ class Guard:
     """Counts what came that nobody serves yet, and keeps the connection's one timer."""
 
     __slots__ = (
-        "_behind", "_body_end", "_limits", "_loop", "_received", "_timer", "_untold", "_was_in_head", "in_head",
-        "in_message",
+        "_behind", "_body_end", "_limits", "_loop", "_received", "_timer", "_untold", "in_head", "in_message",
     )  # fmt: skip
 
     def __init__(self, limits: Limits, loop: asyncio.AbstractEventLoop) -> None:
@@ -32,9 +31,7 @@ class Guard:
         # extensions.
         self.in_message = False
         self._untold = 0
-        # Of the newest bytes: whether they began within a head, and whether they hold the rest of another request.
-        self._was_in_head = False
-        self._behind = False
+        self._behind = False  # whether the newest bytes hold the end of a request, or of its body
         self._body_end = 0.0  # when all of the body must be there
         self._timer: asyncio.TimerHandle | None = None
 
@@ -42,7 +39,6 @@ class Guard:
 
     def reads(self, size: int, in_body: bool) -> None:
         """The parser gets `size` bytes; `in_body`: it is in the body of a request of ours."""
-        self._was_in_head = self.in_head
         self._behind = in_body
         self._received = self._received + size if self.in_head else size
         self._untold += size
@@ -51,7 +47,7 @@ class Guard:
         """It has told all that it found in them. Whether that is no more than a head may have."""
         if not self.in_head:
             return self._untold <= self._limits.header_bytes  # of what the parser keeps or skips without a word
-        if self._behind and not self._was_in_head:
+        if self._behind:
             self._received = 0  # it began somewhere behind another request: counted from the next bytes on
         return self._received <= self._limits.header_bytes
 
