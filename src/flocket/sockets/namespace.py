@@ -24,8 +24,9 @@ from flocket.sockets.generics import T
 from flocket.sockets.receives import MARK, Receives
 from flocket.sockets.recovery import Restored
 from flocket.sockets.remote import RemoteSocket
+from flocket.sockets.says import CLOSED, CONNECTED
 from flocket.sockets.sends import BroadcastOperator, Sends
-from flocket.sockets.socket import CLOSED, CONNECTED, Socket
+from flocket.sockets.socket import Socket
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
