@@ -14,7 +14,7 @@ from flocket.codec.socketio import Packet
 from flocket.engine.request import Request
 from flocket.engine.session import Session
 from flocket.errors import Disconnected
-from flocket.sockets.calls import Turns, call_all
+from flocket.sockets.calls import call_all
 from flocket.sockets.emission import Emission
 from flocket.sockets.generics import T
 from flocket.sockets.handshake import Handshake
@@ -22,6 +22,7 @@ from flocket.sockets.remote import SocketDetails
 from flocket.sockets.says import CLOSED, CONNECTED, CONNECTING, Says
 from flocket.sockets.screening import screen
 from flocket.sockets.target import Target
+from flocket.sockets.turns import Turns
 
 if TYPE_CHECKING:
     from flocket.sockets.client import Client
