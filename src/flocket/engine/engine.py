@@ -17,6 +17,7 @@ from flocket.engine.cookies import handshake_cookie
 from flocket.engine.cors import Cors
 from flocket.engine.deadlines import Deadlines
 from flocket.engine.handshake import revision, verify
+from flocket.engine.nobody import DEAF
 from flocket.engine.polling import Polling
 from flocket.engine.probe import Probe
 from flocket.engine.refusal import Refusal
@@ -134,7 +135,7 @@ class Engine:
             or not isinstance(session.transport, Polling)
             or not self.options.allow_upgrades
         ):
-            upgrade.accept(NOBODY, headers).close()  # as Node: accepted, then closed
+            upgrade.accept(DEAF, headers).close()  # as Node: accepted, then closed
             return
         Probe(self, session, upgrade, headers)
 
@@ -253,8 +254,8 @@ class Engine:
 
     def _open_websocket(self, upgrade: Upgrade) -> None:
         sid = self._make_sid()
-        opening = _Opening()
-        transport: Transport = upgrade.accept(opening, self._headers(upgrade.request, sid))
+        # Until the session exists, within this call, nobody listens.
+        transport: Transport = upgrade.accept(DEAF, self._headers(upgrade.request, sid))
         session = self._add(sid, upgrade.request, carrier_of(transport, upgrade.request))
         transport.receiver = session
         session.send(self._greeting(session))
@@ -313,21 +314,3 @@ class Engine:
         for session in list(self.sessions.values()):
             session.close(reason, 1001)
             session.drop(reason, code=1001)  # nobody waits for a poll that may never come, or for a slow reader
-
-
-class _Opening:
-    """Receives nothing: stands in until the session exists, within the same call."""
-
-    __slots__ = ()
-
-    def receive(self, frame: str | bytes) -> None:
-        pass
-
-    def on_writable(self) -> None:
-        pass
-
-    def on_lost(self, reason: str) -> None:
-        pass
-
-
-NOBODY = _Opening()

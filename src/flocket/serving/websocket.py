@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 from flocket.codec.frames import Frame, websocket_header
 from flocket.engine.contracts import Receiver
+from flocket.engine.nobody import DEAF
 from flocket.observe import Counters
 from flocket.options import EngineOptions
 from flocket.serving.connections import Connections
@@ -378,21 +379,3 @@ class WebSocket(asyncio.Protocol):
             self._lost = True
             self._forget_fragments()
             self.receiver.on_lost(reason)
-
-
-class _Deaf:
-    """Receives nothing."""
-
-    __slots__ = ()
-
-    def receive(self, frame: str | bytes) -> None:
-        pass
-
-    def on_writable(self) -> None:
-        pass
-
-    def on_lost(self, reason: str) -> None:
-        pass
-
-
-DEAF = _Deaf()
