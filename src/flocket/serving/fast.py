@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.server import ServerState
 
 from flocket.engine.request import Request
 from flocket.errors import ConfigError
@@ -40,16 +37,9 @@ class _RefusedError(Exception):
 class HttpProtocol(AnsweringProtocol):
     """Given to uvicorn as `http=`, or `--http flocket:HttpProtocol`."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._upgrading: EngineLike | None = None  # whose path the request of an upgrade named
-        self._length: int | None = 0  # of the body
+    # Of the newest request: whose path it named, if it is an upgrade; and the length of its body, None if unknown.
+    _upgrading: EngineLike | None = None
+    _length: int | None = 0
 
     # -- what the loop and uvicorn tell -------------------------------------------------------------------
 
