@@ -22,7 +22,7 @@ from flocket.serving.client_files import ClientFiles
 from flocket.serving.runtime import AsyncioRuntime
 
 if TYPE_CHECKING:
-    from flocket.serving.asgi import ASGIApp
+    from flocket.serving.asgi_types import ASGIApp
 
 __all__ = ["EngineEvents", "EngineServer", "Session"]
 

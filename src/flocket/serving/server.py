@@ -35,7 +35,7 @@ from flocket.sockets.server import ServerOptions
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
-    from flocket.serving.asgi import ASGIApp
+    from flocket.serving.asgi_types import ASGIApp
     from flocket.serving.membership import Reach
 
 __all__ = ["Server"]
