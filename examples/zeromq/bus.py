@@ -34,6 +34,7 @@ class ZeroMQBus(Bus):
         try:
             self._publisher.bind(self._address)
         except zmq.ZMQError as error:
+            context.destroy(linger=0)
             raise AdapterError(f"cannot listen at {self._address}: {error}") from error
         # Everything, and what is not wanted is dropped here: a ZeroMQ publisher learns of a subscription some time
         # later, and a Bus must not lose what is published meanwhile.
