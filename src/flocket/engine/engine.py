@@ -36,7 +36,7 @@ HIGH_WATER = 65_536  # bytes: asyncio's own mark
 # Sessions that are written to before the loop reads again. A write takes some 5 us, nearly all of it in the kernel: a
 # room of thousands would hold up everybody else. And what arrives meanwhile is joined to what still waits for the rest:
 # with four broadcasts in flight to 500 clients a write carries 3.7 of them on average; 2.4 with one round for all.
-AT_ONCE = 128
+AT_ONCE = 64
 
 
 class Engine:
