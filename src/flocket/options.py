@@ -15,7 +15,10 @@ from flocket.errors import ConfigError
 if TYPE_CHECKING:
     from flocket.engine.request import Request
 
-__all__ = ["AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits", "Recovery", "engine_options"]
+__all__ = [
+    "AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits", "Recovery", "engine_options",
+    "engine_options_among",
+]  # fmt: skip
 
 CorsOrigins = str | Sequence[str] | re.Pattern[str] | Callable[[str], bool] | None
 AllowRequest = Callable[["Request"], Awaitable[None] | None]
@@ -119,6 +122,7 @@ class EngineOptions:
     cors_credentials: bool = False
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     allow_request: AllowRequest | None = None
+    initial_packet: str | bytes | None = None  # a message that each new session is sent first
     limits: Limits = field(default_factory=Limits)
 
 
@@ -145,6 +149,9 @@ def engine_options(
     check_switches({name: others[name] for name in SWITCHES})
     if allow_request is not None and not callable(allow_request):
         raise ConfigError(f"allow_request={allow_request!r:.80}: a function of the request")
+    initial = others["initial_packet"]
+    if initial is not None and not isinstance(initial, str | bytes):
+        raise ConfigError(f"initial_packet={initial!r:.80}: a message, as str or bytes")
     if limits is not None and not isinstance(limits, Limits):
         raise ConfigError(f"limits={limits!r:.80}: Limits(...)")
     return EngineOptions(
@@ -157,6 +164,11 @@ def engine_options(
         cors_origins=_origins(cors_origins),
         **others,
     )
+
+
+def engine_options_among(given: Mapping[str, Any]) -> EngineOptions:
+    """Those among all that a server was made with, by their names: a new one is a parameter there and a field here."""
+    return engine_options(**{item.name: given[item.name] for item in fields(EngineOptions)})
 
 
 SWITCHES = (
@@ -209,6 +221,12 @@ ELSEWHERE = {  # what other servers call it
     "logger": "the logger named flocket, of logging",
     "engineio_logger": "the logger named flocket, of logging",
 }
+NEEDLESS = {  # options of Node's that change nothing here, and why
+    "add_trailing_slash": "a path is served with its last slash and without",
+    "destroy_upgrade": "a WebSocket of another path is the application's beside, or refused at once",
+    "destroy_upgrade_timeout": "a WebSocket of another path is the application's beside, or refused at once",
+    "ws_engine": "there is one",
+}
 
 
 def refuse_unknown(unknown: Iterable[str], init: Callable[..., None]) -> None:
@@ -220,6 +238,8 @@ def refuse_unknown(unknown: Iterable[str], init: Callable[..., None]) -> None:
         parameters = signature(init).parameters.values()
         options = [parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
         snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        if snake in NEEDLESS:
+            raise ConfigError(f"{name!r:.80} is no option, nor needed: {NEEDLESS[snake]}")
         meant = ELSEWHERE.get(snake) or next(iter(get_close_matches(snake, options, 1)), None)
         says = f"here it is {meant}" if meant else f"there are {', '.join(options)}"
         raise ConfigError(f"{name!r:.80} is no option: {says}")

@@ -14,7 +14,7 @@ from tests.serving.echo import EchoServer, run
 from tests.serving.peer import ACCEPT, Peer, head, masked, until, upgrade_head
 
 from flocket.options import EngineOptions, Limits
-from flocket.serving import fast
+from flocket.serving import ending
 from flocket.serving.unheard import Unheard
 
 uvloops = False
@@ -308,7 +308,7 @@ def test_a_head_that_does_not_come_is_a_408(sent: bytes) -> None:
 
 def test_too_many_that_say_nothing_push_out_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     unheard = Unheard(most=3)
-    monkeypatch.setattr(fast, "unheard_of", lambda server: unheard)
+    monkeypatch.setattr(ending, "unheard_of", lambda server: unheard)
 
     async def scenario(server: EchoServer) -> None:
         heard = await Peer.connect(server.port)

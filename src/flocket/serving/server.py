@@ -21,12 +21,12 @@ from flocket.options import (
     Recovery,
     check_numbers,
     check_switches,
-    engine_options,
+    engine_options_among,
     refuse_unknown,
 )
 from flocket.serving.app import EngineApp
 from flocket.serving.client_files import ClientFiles
-from flocket.serving.engine_server import EngineEvents
+from flocket.serving.engine_events import EngineEvents
 from flocket.serving.runtime import AsyncioRuntime
 from flocket.sockets.contracts import Parser
 from flocket.sockets.generics import T
@@ -35,7 +35,7 @@ from flocket.sockets.server import ServerOptions
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
-    from flocket.serving.asgi import ASGIApp
+    from flocket.serving.asgi_types import ASGIApp
     from flocket.serving.membership import Reach
 
 __all__ = ["Server"]
@@ -72,6 +72,7 @@ class Server(EngineApp, SocketsServer[T]):
         cors_credentials: bool = False,
         trusted_proxies: Sequence[str] = ("127.0.0.1", "::1"),
         allow_request: AllowRequest | None = None,
+        initial_packet: str | bytes | None = None,
         parser: str | Parser = "json",
         data: Callable[[], T] | None = None,
         lifespan: Lifespan | None = None,
@@ -81,27 +82,9 @@ class Server(EngineApp, SocketsServer[T]):
         limits: Limits | None = None,
         **unknown: Never,
     ) -> None:
+        given = locals()  # all of the above, by their names
         refuse_unknown(unknown, Server.__init__)
-        engine = engine_options(
-            path=path,
-            transports=transports,
-            allow_upgrades=allow_upgrades,
-            allow_eio3=allow_eio3,
-            jsonp=jsonp,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            upgrade_timeout=upgrade_timeout,
-            max_payload=max_payload,
-            http_compression=http_compression,
-            compression_threshold=compression_threshold,
-            per_message_deflate=per_message_deflate,
-            cookie=cookie,
-            cors_origins=cors_origins,
-            cors_credentials=cors_credentials,
-            trusted_proxies=trusted_proxies,
-            allow_request=allow_request,
-            limits=limits,
-        )
+        engine = engine_options_among(given)
         check_numbers({"connect_timeout": connect_timeout, "ack_timeout": ack_timeout}, "seconds")
         check_switches({"cleanup_empty_child_namespaces": cleanup_empty_child_namespaces})
         if data is not None and not callable(data):
