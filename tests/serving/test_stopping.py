@@ -135,7 +135,9 @@ def test_until_clients_are_told_polls_are_served_and_readyz_says_no(script: Path
         program.process.send_signal(signal.SIGTERM)
         wait_for(lambda: asked(program, "/readyz")[0] == 503)
         wait_for(lambda: asked(program, opening)[0] == 503)  # no new session, once each worker has heard
-        assert asked(program, mine) == (200, '437["done"]')
+        while (answer := asked(program, mine)) == (200, "6"):
+            pass  # the worker that has nothing to wait for ends first, and the poll may have come through it
+        assert answer == (200, '437["done"]')
         assert program.process.wait(5) == 0
 
 
