@@ -39,6 +39,10 @@ class Listener:
             sock.setblocking(False)
         self._watch()
 
+    @property
+    def accepting(self) -> bool:
+        return self._open
+
     def close(self) -> None:
         """Accept no more; the sockets are closed here, and live on where others hold them."""
         if self._open:

@@ -96,6 +96,10 @@ class Worker:
             self._given.lifeline.send(b"ready")
 
     @property
+    def accepting(self) -> bool:
+        return self._listener is not None and self._listener.accepting
+
+    @property
     def pending(self) -> int:
         """Connections that were accepted, and that no protocol has yet: they count in draining."""
         placing = self.placement.pending if self.placement is not None else 0

@@ -173,10 +173,10 @@ class _Host(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain
+        if self._membership is not None:
+            await self._membership.drain()
         for member in self._members:
             member._engine.draining = True
-        if self._membership is not None:
-            self._membership.drain()
         # Before the connections are asked to end: a poll that waits is answered by its session's end.
         await self._unless_forced(self._come_to_rest(end))
         await self._accept_no_more()

@@ -24,6 +24,8 @@ from flocket.serving.routes import EngineLike
 
 __all__ = ["Member", "Membership", "Reach", "meet_siblings", "membership_of"]
 
+IN_FLIGHT = 0.1  # seconds from a connection's acceptance until its request has been served, and to spare
+
 log = logging.getLogger("flocket")
 
 
@@ -60,9 +62,15 @@ class Membership:
         """What came here and is owed to somebody: connections without a protocol, requests under relay."""
         return self.worker.pending + self.worker.relay.pending
 
-    def drain(self) -> None:
-        """Let siblings have the new sessions; whatever else comes is served and placed as ever."""
+    async def drain(self) -> None:
+        """Let siblings have the new sessions; whatever else comes is served and placed as ever.
+
+        Where they accept in this worker's place, return when what it had accepted has been served: to take no
+        session, or to tell a probe that it is not ready, would be an answer for all of them.
+        """
         self.worker.drain()
+        if not self.worker.accepting:
+            await asyncio.sleep(IN_FLIGHT)
 
     async def leave(self, seconds: float) -> None:
         """Accept no more, and let what is pending find its place, within `seconds`."""
