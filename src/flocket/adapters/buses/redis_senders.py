@@ -125,7 +125,14 @@ def _open(address: RedisAddress) -> Any:
         )
         return sentinel.master_for(address.service, **settings, **_credentials(options))
     client = redis.Redis.from_url(address.url, **settings)
-    if address.dialect == "classic" or not _is_cluster(client.info("cluster")):
+    if address.dialect == "classic":
+        return client
+    try:
+        clustered = _is_cluster(client.info("cluster"))
+    except BaseException:
+        client.close()
+        raise
+    if not clustered:
         return client
     client.close()
     return redis.RedisCluster.from_url(address.url, **settings)
@@ -144,7 +151,14 @@ async def _open_async(address: RedisAddress) -> Any:
         )
         return sentinel.master_for(address.service, **settings, **_credentials(options))
     client = redis.asyncio.Redis.from_url(address.url, **settings)
-    if address.dialect == "classic" or not _is_cluster(await client.info("cluster")):
+    if address.dialect == "classic":
+        return client
+    try:
+        clustered = _is_cluster(await client.info("cluster"))
+    except BaseException:
+        await client.aclose()
+        raise
+    if not clustered:
         return client
     await client.aclose()
     return await redis.asyncio.RedisCluster.from_url(address.url, **settings).initialize()
