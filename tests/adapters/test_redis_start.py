@@ -6,9 +6,10 @@ import asyncio
 import time
 
 import pytest
+from tests.support.polling import wait_for
 from tests.support.redis import RedisServer, free_port
 
-from flocket import AdapterError, RedisAdapter
+from flocket import AdapterError, ConfigError, Emitter, RedisAdapter
 
 
 def test_a_redis_that_is_not_there_is_one_clear_line() -> None:
@@ -42,3 +43,41 @@ def test_a_redis_that_refuses_the_password_is_not_tried_again() -> None:
         with pytest.raises(AdapterError, match="Redis at"):
             asyncio.run(RedisAdapter(f"redis://:wrong@127.0.0.1:{server.port}", start_timeout=60.0).start())
         assert time.monotonic() - begun < 30
+
+
+def test_a_redis_that_still_reads_its_data_is_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    slowly = ["--key-load-delay", "500", "--loading-process-events-interval-bytes", "1024"]  # microseconds a key
+
+    async def scene(server: RedisServer) -> None:
+        starting = asyncio.create_task(asyncio.to_thread(server.start))
+        await asyncio.to_thread(wait_for, lambda: server.command("PING").startswith("LOADING"))
+        with pytest.raises(AdapterError, match="LOADING"):
+            await RedisAdapter(server.url).start()
+        adapter = RedisAdapter(server.url, start_timeout=20.0)
+        await adapter.start()
+        assert "LOADING" in caplog.text
+        await adapter.aclose()
+        await starting
+
+    with RedisServer("--enable-debug-command", "yes", *slowly) as server:
+        server.command("DEBUG", "POPULATE", "3000")
+        server.command("SAVE")
+        server.stop()
+        asyncio.run(scene(server))
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
+def test_a_certificate_that_is_not_there_is_named_in_one_line(option: str) -> None:
+    adapter = RedisAdapter(f"rediss://:secret@127.0.0.1:{free_port()}?{option}=/nowhere/certificate.pem")
+    with pytest.raises(ConfigError, match=f"{option}=/nowhere/certificate.pem") as caught:
+        asyncio.run(adapter.start())
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_option_that_redis_py_does_not_know_is_named_in_one_line() -> None:
+    url = f"redis://127.0.0.1:{free_port()}?socket_timeuot=3"
+    with pytest.raises(ConfigError, match=r"^not a Redis URL: .*'socket_timeuot'$"):
+        asyncio.run(RedisAdapter(url).start())
+    with pytest.raises(ConfigError, match=r"^not a Redis URL: .*'socket_timeuot'$"):
+        Emitter(url).emit("hi")

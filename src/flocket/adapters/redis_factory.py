@@ -13,7 +13,7 @@ from typing import Any
 from flocket.adapters.buses.redis import RedisBus
 from flocket.adapters.buses.redis_address import RedisAddress, require_redis
 from flocket.adapters.buses.redis_cluster import RedisClusterBus
-from flocket.adapters.buses.redis_endpoint import Endpoint
+from flocket.adapters.buses.redis_endpoint import Endpoint, NotYet
 from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.counters import AdapterCounters
 from flocket.adapters.redis_lines import RedisLines
@@ -82,13 +82,13 @@ class RedisFactory:
         while True:
             try:
                 bus = await self._make_bus()
+                await bus.open()
                 break
-            except AdapterError as error:
-                if loop.time() >= end or not isinstance(error.__context__, OSError):
+            except NotYet as error:
+                if loop.time() >= end:
                     raise
                 log.warning("%s; trying again", error)
                 await asyncio.sleep(_START_RETRY)
-        await bus.open()
         self._bus = bus
 
     async def _make_bus(self) -> RedisBus:

@@ -13,7 +13,7 @@ from typing import Any
 
 from flocket.adapters.buses.redis import CHANNEL, RedisBus, channel_bytes, health_of
 from flocket.adapters.buses.redis_ear import Ear, Hear, Kind
-from flocket.adapters.buses.redis_endpoint import Endpoint
+from flocket.adapters.buses.redis_endpoint import Endpoint, NotYet
 from flocket.adapters.buses.redis_pipe import Pipe, Words
 from flocket.adapters.buses.resp import ReplyError
 from flocket.errors import AdapterError
@@ -53,7 +53,7 @@ class RedisClusterBus(RedisBus):
         finally:
             connection.close()
         if None in owners:
-            raise AdapterError(f"Redis Cluster at {self.endpoint.shown}: not every slot has a master yet")
+            raise NotYet(f"Redis Cluster at {self.endpoint.shown}: not every slot has a master yet")
         self._owners = [owner for owner in owners if owner is not None]
         for address in dict.fromkeys(self._owners):
             self._add(address)

@@ -16,10 +16,18 @@ from flocket.adapters.buses.redis_address import RedisAddress
 from flocket.adapters.buses.resp import OnPush, ReplyError, RespConnection
 from flocket.errors import AdapterError, ConfigError
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "NotYet"]
 
 CONNECT_TIME = 0.9  # seconds for TCP: a server that returns is found again within one
 GREETING_TIME = 5.0  # seconds for TLS, password and database
+
+
+# How Redis begins what it says while it reads its data, and a cluster or a replica before it is whole.
+_BEGINNING = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
+
+
+class NotYet(AdapterError):
+    """Redis is not there, or has only begun: trying again may help."""
 
 
 class Sentinel(NamedTuple):
@@ -29,6 +37,9 @@ class Sentinel(NamedTuple):
     port: int
     username: str | None = None
     password: str | None = None
+
+
+_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +120,16 @@ class Endpoint:
         """Open a connection and greet. Raises AdapterError with one line that says what is wrong."""
         try:
             connection = await self._open(on_push)
-        except (OSError, TimeoutError) as error:
+        except ssl.SSLCertVerificationError as error:
             raise AdapterError(f"Redis at {self.shown}: {_reason(error)}") from None
+        except (OSError, TimeoutError) as error:
+            raise NotYet(f"Redis at {self.shown}: {_reason(error)}") from None
         try:
             await asyncio.wait_for(self._greet(connection), GREETING_TIME)
         except (ReplyError, AdapterError, TimeoutError) as error:
             connection.abort()
-            raise AdapterError(f"Redis at {self.shown}: {_reason(error)}") from None
+            refused = isinstance(error, ReplyError) and not str(error).startswith(_BEGINNING)
+            raise (AdapterError if refused else NotYet)(f"Redis at {self.shown}: {_reason(error)}") from None
         except BaseException:
             connection.abort()
             raise
@@ -189,7 +203,11 @@ def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | N
         return None
     kept = {key: value for key, value in options.items() if key.startswith("ssl_")}
     host = options.get("host") or "localhost"
-    return SSLConnection(host=host, **kept).ssl_context.get()
+    try:
+        return SSLConnection(host=host, **kept).ssl_context.get()
+    except OSError as error:  # of ssl, too: it does not say which file
+        files = ", ".join(f"{key}={kept[key]}" for key in _FILES if kept.get(key))
+        raise ConfigError(f"Redis by TLS, {files}: {_reason(error)}") from None
 
 
 def _reason(error: BaseException) -> str:
