@@ -165,7 +165,7 @@ def test_what_goes_wrong_is_told_in_one_line_without_the_password() -> None:
         gc.collect()  # a connection that was left open would warn now
     with pytest.raises(AdapterError, match="connect"):
         asyncio.run(AsyncEmitter(f"redis://127.0.0.1:{free_port()}").emit("hi"))
-    with pytest.raises(AdapterError, match="No master found for 'main'$"):
+    with pytest.raises(AdapterError, match=r"No master found for 'main'$"):
         Emitter(f"redis+sentinel://127.0.0.1:{free_port()}/main").emit("hi")
 
 

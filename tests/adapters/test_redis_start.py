@@ -69,7 +69,7 @@ def test_a_redis_that_still_reads_its_data_is_waited_for(caplog: pytest.LogCaptu
 @pytest.mark.parametrize("option", ["ssl_ca_certs", "ssl_certfile"])
 def test_a_certificate_that_is_not_there_is_named_in_one_line(option: str) -> None:
     adapter = RedisAdapter(f"rediss://:secret@127.0.0.1:{free_port()}?{option}=/nowhere/certificate.pem")
-    with pytest.raises(ConfigError, match=f"{option}=/nowhere/certificate.pem") as caught:
+    with pytest.raises(ConfigError, match=option) as caught:
         asyncio.run(adapter.start())
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)

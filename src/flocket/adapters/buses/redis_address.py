@@ -87,7 +87,8 @@ class RedisAddress:
         try:
             options = dict(parse_url(self.url))
             # redis-py tells an option that it does not know when it connects: as a TypeError.
-            options.get("connection_class", Connection)(**{key: options[key] for key in options.keys() - _OF_POOLS})
+            kind: Any = options.get("connection_class", Connection)
+            kind(**{key: options[key] for key in options.keys() - _OF_POOLS})
         except (ValueError, TypeError) as error:
             raise ConfigError(f"not a Redis URL: {self.shown}: {str(error).rpartition('() got ')[2]}") from None
         return options
