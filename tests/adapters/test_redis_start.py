@@ -1,15 +1,16 @@
-"""A node that starts before its Redis: one clear line, or patience if it was asked for."""
+"""A node that starts before its Redis: one clear line, or patience if it was asked for; and one that ends with it."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from tests.support.polling import wait_for
 from tests.support.redis import RedisServer, free_port
 
-from flocket import AdapterError, ConfigError, Emitter, RedisAdapter
+from flocket import AdapterError, ConfigError, Emitter, RedisAdapter, RedisStreamsAdapter
 
 
 def test_a_redis_that_is_not_there_is_one_clear_line() -> None:
@@ -81,3 +82,20 @@ def test_an_option_that_redis_py_does_not_know_is_named_in_one_line() -> None:
         asyncio.run(RedisAdapter(url).start())
     with pytest.raises(ConfigError, match=r"^not a Redis URL: .*'socket_timeuot'$"):
         Emitter(url).emit("hi")
+
+
+@pytest.mark.parametrize("adapter", [RedisAdapter, RedisStreamsAdapter])
+def test_an_adapter_that_is_closed_as_it_loses_redis_ends(adapter: Any) -> None:
+    async def scene(url: str) -> None:
+        for turns in range(8):  # of the loop: at each, the tasks that keep the connections are elsewhere
+            closing = adapter(url)
+            await closing.start()
+            for connection in (closing.bus.pipe.connection, closing.bus.ear.connection):
+                connection.abort()
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            async with asyncio.timeout(5):
+                await closing.aclose()
+
+    with RedisServer() as server:
+        asyncio.run(scene(server.url))

@@ -229,7 +229,8 @@ class ClusterNamespace(Adapter):
                 self.link.counters.questions_timed_out += 1
                 raise AckTimeout(f"{what}: {question.state} within {timeout:g} s", list(question.values))
             try:
-                await asyncio.wait_for(question.done.wait(), min(left, _RECOUNT))
+                async with asyncio.timeout(min(left, _RECOUNT)):
+                    await question.done.wait()
             except TimeoutError:
                 await self.link.recount(question)
         if question.error is not None:

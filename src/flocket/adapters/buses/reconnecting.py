@@ -7,6 +7,7 @@ Does not know what travels on it: two kinds inherit it, one that says (redis_pip
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 
@@ -25,9 +26,7 @@ PROBE_TIME = 4.0  # seconds for that sign: with IDLE_TIME, a dead way is noticed
 
 
 class Reconnecting:
-    """`connection` is the open one, or None. `lost_at` is when it was lost, in the loop's time, while it is
-    None.
-    """
+    """`connection` is the open one, or None. `lost_at` is when it was lost, in the loop's time, while it is None."""
 
     def __init__(self, endpoint: Endpoint, what: str) -> None:
         self.endpoint = endpoint
@@ -116,10 +115,14 @@ class Reconnecting:
         while (connection := self.connection) is not None:
             quiet = loop.time() - connection.heard
             if quiet < IDLE_TIME:
-                await _wait(self._lost, IDLE_TIME - quiet)
+                # Not wait_for: before Python 3.12 it may swallow the cancellation that is to end this task.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_TIME - quiet):
+                        await self._lost.wait()
                 continue
             try:
-                await asyncio.wait_for(asyncio.shield(connection.ask("PING")), PROBE_TIME)
+                async with asyncio.timeout(PROBE_TIME):
+                    await connection.ask("PING")
             except (TimeoutError, AdapterError, ReplyError) as error:
                 connection.errors.append(str(error) or f"no sign of life within {PROBE_TIME:g} s")
                 connection.abort()
@@ -142,10 +145,3 @@ class Reconnecting:
             took = asyncio.get_running_loop().time() - begun
             await asyncio.sleep(max(0.0, delay * random.uniform(0.5, 1.0) - took))
             delay = min(delay * 2, LAST_DELAY)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

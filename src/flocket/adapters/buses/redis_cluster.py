@@ -220,7 +220,8 @@ class RedisClusterBus(RedisBus):
         """Look where the slots are whenever something is amiss, until nothing is."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._amiss.wait(), _LOOK_TIME)
+                async with asyncio.timeout(_LOOK_TIME):
+                    await self._amiss.wait()
             parts = (*self._pipes.values(), *self._ears.values())
             if not self._amiss.is_set() and all(part.connection is not None for part in parts):
                 continue
@@ -236,7 +237,8 @@ class RedisClusterBus(RedisBus):
             if pipe.connection is None:
                 continue
             try:
-                owners = _owners(await asyncio.wait_for(pipe.ask("CLUSTER", "SLOTS"), 2.0), address[0])
+                async with asyncio.timeout(2.0):
+                    owners = _owners(await pipe.ask("CLUSTER", "SLOTS"), address[0])
             except (ReplyError, AdapterError, TimeoutError):
                 continue
             if None not in owners:

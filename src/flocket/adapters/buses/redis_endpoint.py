@@ -125,7 +125,8 @@ class Endpoint:
         except (OSError, TimeoutError) as error:
             raise NotYet(f"Redis at {self.shown}: {_reason(error)}") from None
         try:
-            await asyncio.wait_for(self._greet(connection), GREETING_TIME)
+            async with asyncio.timeout(GREETING_TIME):
+                await self._greet(connection)
         except (ReplyError, AdapterError, TimeoutError) as error:
             connection.abort()
             refused = isinstance(error, ReplyError) and not str(error).startswith(_BEGINNING)
@@ -138,13 +139,12 @@ class Endpoint:
     async def _open(self, on_push: OnPush | None) -> RespConnection:
         loop = asyncio.get_running_loop()
         if self.path:
-            made = loop.create_unix_connection(lambda: RespConnection(on_push), self.path)
-            return (await asyncio.wait_for(made, CONNECT_TIME))[1]
+            async with asyncio.timeout(CONNECT_TIME):
+                return (await loop.create_unix_connection(lambda: RespConnection(on_push), self.path))[1]
         host, port = await self._master()
         # TCP first and TLS behind it: each has its own time.
-        transport, connection = await asyncio.wait_for(
-            loop.create_connection(lambda: RespConnection(on_push), host, port), CONNECT_TIME
-        )
+        async with asyncio.timeout(CONNECT_TIME):
+            transport, connection = await loop.create_connection(lambda: RespConnection(on_push), host, port)
         if self.tls is not None:
             try:
                 secured = await loop.start_tls(
@@ -172,9 +172,8 @@ class Endpoint:
             try:
                 connection = await asked.connect()
                 try:
-                    found = await asyncio.wait_for(
-                        connection.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service), CONNECT_TIME
-                    )
+                    async with asyncio.timeout(CONNECT_TIME):
+                        found = await connection.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service)
                 finally:
                     connection.close()
             except (AdapterError, ReplyError, TimeoutError):

@@ -62,15 +62,15 @@ class Pipe(Reconnecting):
     async def drained(self) -> None:
         """Return once there is room, or after a while: an emission is not held up by an outage."""
         if not self._room.is_set():
-            try:
-                await asyncio.wait_for(self._room.wait(), ROOM_TIME)
-            except TimeoutError:
-                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_TIME):
+                    await self._room.wait()
 
     async def aclose(self) -> None:
         if self.connection is not None and self.connection.unanswered:
             with contextlib.suppress(TimeoutError, AdapterError):
-                await asyncio.wait_for(asyncio.shield(self.connection.ask("PING")), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self.connection.ask("PING")
         await super().aclose()
 
     async def opened(self, connection: RespConnection) -> None:
