@@ -127,6 +127,8 @@ class Reconnecting:
                 connection.errors.append(str(error) or f"no sign of life within {PROBE_TIME:g} s")
                 connection.abort()
                 await self._lost.wait()
+                if isinstance(error, TimeoutError):
+                    self.lost_at = connection.heard  # it was lost when it fell silent, not when that was noticed
 
     async def _reopen(self) -> None:
         delay = FIRST_DELAY
