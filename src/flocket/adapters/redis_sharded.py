@@ -1,6 +1,7 @@
 """ShardedRedisAdapter: a node in a cluster of Node's nodes with createShardedAdapter, or of ours, on Redis 7.
 
-Joins the sharded dialect to Redis: which channels, who is counted. What is asked and answered is brain.py's.
+Joins the sharded dialect to Redis: which channels, who is counted. What is asked is brain.py's, what is
+answered answering.py's.
 """
 
 from __future__ import annotations
