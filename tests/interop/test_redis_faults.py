@@ -19,7 +19,7 @@ from tests.serving.test_health import get
 from tests.support.fleet import LocalClient, fleet
 from tests.support.polling import until
 from tests.support.proxy import FaultProxy
-from tests.support.redis import RedisServer, TlsRedisServer, free_port
+from tests.support.redis import RedisServer, TlsRedisServer, free_port, redis_cluster
 
 from flocket import AckTimeout, AdapterError, ConfigError, EncodeError, Server
 from flocket.adapters.redis_classic import RedisAdapter
@@ -203,6 +203,30 @@ def test_a_slow_redis_slows_no_local_delivery(redis: RedisServer) -> None:
             for number in range(100):
                 await cluster.local(number)
             await until(lambda: cluster.clients[1].events == [["local", number] for number in range(100)])
+
+    asyncio.run(test())
+
+
+def test_an_emission_returns_at_once_and_awaited_it_waits_for_room(redis: RedisServer) -> None:
+    async def test() -> None:
+        async with (
+            FaultProxy(redis.port) as proxy,
+            pair(lambda: RedisAdapter(f"redis://127.0.0.1:{proxy.port}")) as cluster,
+        ):
+            proxy.hold()
+            for _ in range(30):  # more than the kernel takes for a connection
+                cluster.nodes[0].emit("n", b"\0" * 500_000)
+            assert len(cluster.clients[0].events) == 30
+            waiting = asyncio.create_task(_awaited(cluster.nodes[0].emit("n", b"")))
+            await until(lambda: len(cluster.clients[0].events) == 31)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+            proxy.release()
+            async with asyncio.timeout(2):
+                await waiting
+            await until(lambda: cluster.healthy)
+            await cluster.cross(1)
 
     asyncio.run(test())
 
@@ -514,4 +538,47 @@ def test_a_unix_socket_a_client_and_tls_lead_to_the_same_redis(tmp_path: Path) -
         await client.aclose()
 
     with TlsRedisServer(tmp_path) as redis:
+        asyncio.run(test(redis))
+
+
+@pytest.mark.parametrize("kind", ["sharded", "streams"])
+def test_a_client_of_a_redis_cluster_may_be_handed_in(kind: str) -> None:
+    async def test(url: str) -> None:
+        from redis.asyncio import RedisCluster
+
+        client: Any = RedisCluster.from_url(url)
+        async with pair(lambda: ADAPTERS[kind](client=client)) as cluster:
+            await cluster.cross(0)
+            assert await cluster.counts(2)
+        await client.aclose()
+
+    with redis_cluster() as masters:
+        asyncio.run(test(masters[1].url))
+
+
+def test_a_client_with_a_user_a_password_a_database_and_tls_may_be_handed_in(tmp_path: Path) -> None:
+    async def test(redis: TlsRedisServer) -> None:
+        from redis.asyncio import Redis
+        from redis.credentials import UsernamePasswordCredentialProvider
+
+        clients: list[Any] = [
+            Redis.from_url(redis.tls_url, username="node", password="secret", db=2),
+            Redis(unix_socket_path=str(redis.socket), password="right", db=2),
+            Redis(port=redis.port, credential_provider=UsernamePasswordCredentialProvider("node", "secret"), db=2),
+        ]
+        for kind in ADAPTERS:
+            given = iter(clients)
+            async with fleet(3, lambda kind=kind, given=given: ADAPTERS[kind](client=next(given))) as nodes:  # type: ignore[misc]
+                here = [await LocalClient(node).connected() for node in nodes]
+                for node in nodes:
+                    node.emit("hi")
+                for one in here:
+                    await one.has(3)
+        assert redis.command("-a", "right", "--no-auth-warning", "-n", "2", "EXISTS", "socket.io") == "1"
+        for client in clients:
+            await client.aclose()
+
+    with TlsRedisServer(tmp_path) as redis:
+        assert redis.command("ACL", "SETUSER", "node", "on", ">secret", "~*", "&*", "+@all") == "OK"
+        assert redis.command("ACL", "SETUSER", "default", ">right", "resetpass", ">right") == "OK"
         asyncio.run(test(redis))
