@@ -9,6 +9,7 @@ import asyncio
 import logging
 import os
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,7 @@ from flocket.sockets.target import Target
 if TYPE_CHECKING:
     from flocket.sockets.adapter import Adapter
     from flocket.sockets.namespace import Namespace
+    from flocket.sockets.socket import Socket
 
 __all__ = ["RedisStreamsAdapter"]
 
@@ -193,15 +195,41 @@ class _Namespace(ClusterNamespace):
     def broadcast_local(self, packet: Packet, target: Target) -> int:
         return self.deliver_at(None, packet, target)
 
-    def deliver_at(self, entry: StreamId | None, packet: Packet, target: Target, encoded: Encoded | None = None) -> int:
+    def deliver_at(self, entry: StreamId | None, packet: Packet, target: Target) -> int:
         """Deliver to this process's clients what stands in the log at `entry`; None: it is in no log."""
+        return self._deliver_to(self.sockets_local(target), entry, packet, target)
+
+    def deliver_written(self, entry: StreamId | None, said: _Written) -> None:
+        """Deliver what this node wrote, also to those who were in its rooms when it was said, and left them since."""
+        sockets, now = said.sockets, self.sockets_local(said.target)
+        if sockets != now:
+            # Whoever came meanwhile began behind what is read in the log, and is owed this.
+            sockets = now + [socket for socket in set(sockets).difference(now) if not socket.disconnected]
+        self._deliver_to(sockets, entry, said.packet, said.target, said.encoded)
+
+    def before_leaving(self, socket: Socket[Any]) -> None:
+        if self.log is not None and self._link is not None:
+            assert isinstance(self._link, _Link)
+            for said in list(self._link.waiting):
+                if socket in said.sockets:
+                    said.sockets.remove(socket)
+                    self._deliver_to([socket], None, said.packet, said.target, said.encoded)
+
+    def _deliver_to(
+        self,
+        sockets: list[Socket[Any]],
+        entry: StreamId | None,
+        packet: Packet,
+        target: Target,
+        encoded: Encoded | None = None,
+    ) -> int:
         kept = self.log
         if not isinstance(kept, StreamLog):
-            return deliver(self.sockets_local(target), packet, target, self.nsp, encoded)
+            return deliver(sockets, packet, target, self.nsp, encoded)
         if entry is not None:
             kept.at = kept.position = place_of(entry)
         try:
-            return deliver(self.sockets_local(target), packet, target, self.nsp, encoded)
+            return deliver(sockets, packet, target, self.nsp, encoded)
         finally:
             kept.at = None
 
@@ -233,6 +261,7 @@ class _Written:
     packet: Packet
     target: Target
     encoded: Encoded
+    sockets: list[Socket[Any]]  # whom it is for here
     timer: asyncio.TimerHandle | None = None
 
 
@@ -278,8 +307,7 @@ class _Link(RedisLink):
             # Our own: delivered when it was said, but for those that wait for their place in the log.
             seq = said.get("seq", "")
             if seq in self._written:
-                written = self._take_written(seq)
-                self._adapter.deliver_at(entry, written.packet, written.target, written.encoded)
+                self._adapter.deliver_written(entry, self._take_written(seq))
             return
         try:
             message = self.wire.decode_entry(said)
@@ -293,6 +321,11 @@ class _Link(RedisLink):
             self.receive(message, id_of(place_of(entry)))
 
     # -- the log, for clients that come back ----------------------------------------------------------------
+
+    @property
+    def waiting(self) -> Collection[_Written]:
+        """What was said here, and has no place in the log yet."""
+        return self._written.values()
 
     @property
     def position(self) -> StreamId:
@@ -325,7 +358,8 @@ class _Link(RedisLink):
         self._sequence += 1
         seq = str(self._sequence)
         words, _ = self._xadd(self.event(packet, target))
-        self._written[seq] = written = _Written(packet, target, encoded)
+        sockets = self._adapter.sockets_local(target)
+        self._written[seq] = written = _Written(packet, target, encoded, sockets)
         asked = self._bus.ask(*words, "seq", seq)
 
         def done(asked: asyncio.Future[Any]) -> None:
@@ -344,8 +378,7 @@ class _Link(RedisLink):
         # In the order of saying: what was said before is late too.
         while self._written and seq in self._written:
             first = next(iter(self._written))
-            written = self._take_written(first)
-            self._adapter.deliver_at(None, written.packet, written.target, written.encoded)
+            self._adapter.deliver_written(None, self._take_written(first))
 
     def _take_written(self, seq: str) -> _Written:
         written = self._written.pop(seq)

@@ -378,6 +378,7 @@ class Socket(Hears, Sends, Generic[T]):
         if close:
             self._client.disconnect()
             return
+        self.nsp.adapter.before_leaving(self)
         self._client.dismiss(self.nsp.name)
         self._on_close("server namespace disconnect")
 
