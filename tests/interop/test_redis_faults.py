@@ -21,7 +21,7 @@ from tests.support.polling import until
 from tests.support.proxy import FaultProxy
 from tests.support.redis import RedisServer, TlsRedisServer, free_port, redis_cluster
 
-from flocket import AckTimeout, AdapterError, ConfigError, EncodeError, Server
+from flocket import AckTimeout, AdapterError, ConfigError, EncodeError, Recovery, Server
 from flocket.adapters.redis_classic import RedisAdapter
 from flocket.adapters.redis_sharded import ShardedRedisAdapter
 from flocket.adapters.redis_streams import RedisStreamsAdapter
@@ -76,14 +76,14 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(make: Callable[[], Any]) -> AsyncIterator[Pair]:
+async def pair(make: Callable[[], Any], **options: Any) -> AsyncIterator[Pair]:
     adapters: list[Any] = []
 
     def make_adapter() -> Any:
         adapters.append(make())
         return adapters[-1]
 
-    async with fleet(2, make_adapter) as nodes:
+    async with fleet(2, make_adapter, **options) as nodes:
         yield Pair(nodes, [await LocalClient(node).connected() for node in nodes], adapters)
 
 
@@ -358,6 +358,30 @@ def test_a_room_whose_name_is_a_megabyte_is_a_room(redis: RedisServer, kind: str
             await until(lambda: len(cluster.clients[1].events) == 2)
             assert sorted(cluster.clients[1].events) == [["all"], ["mine"]]
             assert cluster.clients[0].events == beside.events == [["all"]]
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("recovery", [None, Recovery()], ids=["", "recovery"])
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_what_redis_refuses_is_counted_told_once_and_delivered_here(
+    redis: RedisServer, kind: str, recovery: Recovery | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with pair(lambda: ADAPTERS[kind](redis.url), recovery=recovery) as cluster:
+            said = ["publish", "spublish", "xadd"]
+            redis.command("ACL", "SETUSER", "default", *(f"-{word}" for word in said))
+            before = cluster.adapters[0].stats()["publish_dropped"]
+            for number in range(50):
+                cluster.nodes[0].emit("n", number)
+            await until(lambda: cluster.adapters[0].stats()["publish_dropped"] == before + 50)
+            await cluster.clients[0].has(50)
+            assert [event[1] for event in cluster.clients[0].events] == list(range(50))
+            told = [record.getMessage() for record in caplog.records if "NOPERM" in record.getMessage()]
+            assert len([line for line in told if "refuses what is said" in line]) == 1
+            redis.command("ACL", "SETUSER", "default", *(f"+{word}" for word in said))
+            cluster.nodes[0].emit("n", 50)
+            await cluster.clients[1].has(1)
 
     asyncio.run(test())
 

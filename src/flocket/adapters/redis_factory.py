@@ -125,9 +125,11 @@ class RedisFactory:
 
     def stats(self) -> dict[str, int]:
         """The counters of this node's adapter."""
+        counted = self.counters.snapshot()
         if self._bus is not None:
-            self.counters.reconnects = self._bus.reconnects
-        return self.counters.snapshot()
+            counted["reconnects"] = self._bus.reconnects
+            counted["publish_dropped"] += self._bus.refused
+        return counted
 
 
 def _info(text: bytes) -> dict[str, str]:

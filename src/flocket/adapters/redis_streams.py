@@ -19,6 +19,7 @@ from flocket.adapters.buses.redis import CHANNEL, SHARD
 from flocket.adapters.buses.redis_cluster import RedisClusterBus
 from flocket.adapters.buses.redis_pipe import Words
 from flocket.adapters.buses.redis_reader import Reader, StreamId
+from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.link import Link, Receive
 from flocket.adapters.redis_comeback import restore, save
 from flocket.adapters.redis_factory import RedisFactory
@@ -367,6 +368,9 @@ class _Link(RedisLink):
             self.counters.published += not failed
             self.counters.publish_dropped += failed
             if failed:
+                refusal = None if asked.cancelled() else asked.exception()
+                if isinstance(refusal, ReplyError):
+                    self._bus.tell_refusal(refusal)
                 self._deliver_unlogged(seq)
 
         asked.add_done_callback(done)

@@ -32,7 +32,7 @@ class RedisClusterBus(RedisBus):
     """As RedisBus, for a Redis Cluster that has `endpoint` among its nodes."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
+        super().__init__(endpoint)
         self._pipes: dict[Address, Pipe] = {}
         self._ears: dict[Address, Ear] = {}
         self._owners: list[Address] = []
@@ -103,7 +103,7 @@ class RedisClusterBus(RedisBus):
         if len(data) > self.max_message:
             return self.too_large(size)
         if kind == CHANNEL:
-            return self._pipes[self._owners[0]].send((b"PUBLISH", name, data), size)
+            return self._pipes[self._owners[0]].send((b"PUBLISH", name, data), size, self._on_refused)
         return self.command((b"SPUBLISH", name, data), size)
 
     def command(self, words: Words, size: int = 0) -> bool:
@@ -127,7 +127,7 @@ class RedisClusterBus(RedisBus):
         verb, _, rest = str(error).partition(" ")
         self._amiss.set()
         if verb not in ("MOVED", "ASK") or hops == 0:
-            log.warning("Redis Cluster at %s refuses %s: %s", self.endpoint.shown, words[0], error)
+            self._on_refused(error)
             return
         self._send(self._known(rest.rpartition(" ")[2]), words, size, hops - 1, asking=verb == "ASK")
 
