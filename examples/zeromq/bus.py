@@ -29,11 +29,13 @@ class ZeroMQBus(Bus):
 
     async def start(self, node: NodeIdentity, on_message: OnMessage) -> None:
         context = self._context = zmq.asyncio.Context()
+        context.setsockopt(zmq.LINGER, 200)  # ms; ZeroMQ's own is for ever, and would hold up the program's end
         self._publisher = context.socket(zmq.PUB)
         self._subscriber = context.socket(zmq.SUB)
         try:
             self._publisher.bind(self._address)
         except zmq.ZMQError as error:
+            context.destroy()
             raise AdapterError(f"cannot listen at {self._address}: {error}") from error
         # Everything, and what is not wanted is dropped here: a ZeroMQ publisher learns of a subscription some time
         # later, and a Bus must not lose what is published meanwhile.
@@ -65,10 +67,11 @@ class ZeroMQBus(Bus):
                 await self._outbox.join()
         except TimeoutError:
             pass
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._context.destroy(linger=200)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            self._context.destroy()
 
     async def _send(self) -> None:
         while True:

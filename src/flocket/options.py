@@ -15,7 +15,10 @@ from flocket.errors import ConfigError
 if TYPE_CHECKING:
     from flocket.engine.request import Request
 
-__all__ = ["AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits", "Recovery", "engine_options"]
+__all__ = [
+    "AllowRequest", "Cookie", "CorsOrigins", "EngineOptions", "Limits", "Recovery", "engine_options",
+    "engine_options_among",
+]  # fmt: skip
 
 CorsOrigins = str | Sequence[str] | re.Pattern[str] | Callable[[str], bool] | None
 AllowRequest = Callable[["Request"], Awaitable[None] | None]
@@ -157,6 +160,11 @@ def engine_options(
         cors_origins=_origins(cors_origins),
         **others,
     )
+
+
+def engine_options_among(given: Mapping[str, Any]) -> EngineOptions:
+    """Those among all that a server was made with, by their names: a new one is a parameter there and a field here."""
+    return engine_options(**{item.name: given[item.name] for item in fields(EngineOptions)})
 
 
 SWITCHES = (

@@ -38,6 +38,8 @@ def exercise(url: str, **options: object) -> None:
         crowd.connect(12, "polling", **options)
         crowd.connect(12, "websocket", **options)
         crowd.connect(12, **options)
+        # The processes of somebody else's program begin one by one, and find each other while they serve.
+        wait_until(lambda: crowd.do("counts") == [[36, 36]] * 36)
         crowd.check(36)
         crowd.undisturbed()
 

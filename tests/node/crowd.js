@@ -1,6 +1,7 @@
 // Many official clients of one service, driven by JSON lines: {"do": ..., ...}; each is answered with one line.
 // connect: `count` clients over `transports`; where: which worker has each; shout: each client shouts `times` times,
-// and what all heard is checked; heard: what each heard from one; echo: each asks `times` times; count: as the server counts; state: what went wrong;
+// and what all heard is checked; heard: what each heard from one; echo: each asks `times` times; count: as the server
+// counts; counts: as each client's worker does; state: what went wrong;
 // close: all leave. With the argument "jsonp" the clients are of version 2.5 and poll by script elements.
 const jsonp = process.argv[3] === "jsonp";
 if (jsonp) require("./page.js");
@@ -76,6 +77,9 @@ const acts = {
   async count() {
     const there = clients.find((client) => client.socket.connected);
     return ask(there, 10000, "count");
+  },
+  async counts() {
+    return all("count");
   },
   async connected({ ms }) {
     return until(() => clients.every((client) => client.socket.connected), ms);

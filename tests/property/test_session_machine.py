@@ -16,6 +16,8 @@ from flocket.codec import engineio3, payload
 
 Message = str | bytes
 
+HONEST = 10.0  # seconds; a ping has to be answered within 20
+
 
 class SessionMachine(RuleBasedStateMachine):
     """The client is an honest one: it stops polling before it upgrades, and answers pings."""
@@ -33,6 +35,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.came: list[Message] = []  # to the client
         self.said: list[Message] = []  # by the client
         self.owed: deque[str] = deque()  # pongs
+        self.silent = 0.0  # seconds in which it may not have read what the server has for it
         self.poll: FakeExchange | None = None
         self.probe: FakeTransport | None = None
         self.paused = False
@@ -59,9 +62,22 @@ class SessionMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.01, 0.11, 1.0, 5.0]))
     def time_passes(self, seconds: float) -> None:
+        if self.silent + seconds > HONEST:
+            self.listens()
+        self.silent += seconds
         self.world.clock.advance(seconds)
         self.collect()
         self.heartbeat()
+
+    def listens(self) -> None:
+        """An honest client is never long without a poll, or without reading its WebSocket."""
+        if self.websocket is not None and not self.websocket.writable:
+            self.websocket.drain()
+        elif self.polling and self.poll is None:
+            self.poll = self.world.poll(self.sid, self.query)
+        self.collect()
+        self.heartbeat()
+        self.silent = 0.0
 
     # -- the client, polling ----------------------------------------------------------------------------
 

@@ -161,7 +161,7 @@ def test_listeners_of_rooms_may_emit_and_connect_comes_first() -> None:
 def test_a_slow_connection_handler_is_named_in_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("flocket.sockets.namespace.SLOW_CONNECTION", 0.03)
+    monkeypatch.setattr("flocket.sockets.life.SLOW_CONNECTION", 0.03)
     io = Server()
 
     @io.on("connection")

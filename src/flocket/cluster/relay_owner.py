@@ -23,6 +23,7 @@ from flocket.cluster.relay_words import (
 from flocket.codec.frames import Frame
 from flocket.engine.contracts import Headers, Receiver
 from flocket.engine.engine import Engine
+from flocket.engine.nobody import DEAF
 from flocket.engine.polling import Polling
 from flocket.engine.request import Request
 from flocket.engine.session import Session
@@ -30,22 +31,6 @@ from flocket.engine.session import Session
 __all__ = ["Remote"]
 
 HIGH_WATER = 65_536  # bytes on their way to a client from which it is not writable: asyncio's own mark
-
-
-class _Deaf:
-    """Hears nothing: what comes after the end."""
-
-    def receive(self, frame: str | bytes) -> None:
-        pass
-
-    def on_writable(self) -> None:
-        pass
-
-    def on_lost(self, reason: str) -> None:
-        pass
-
-
-DEAF = _Deaf()
 
 
 class Remote:

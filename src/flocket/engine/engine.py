@@ -5,25 +5,26 @@ Knows requests, sessions and options; does not know which face brought a request
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 from flocket.codec.frames import Frame
 from flocket.engine import refusal
+from flocket.engine.admission import Admission
 from flocket.engine.contracts import Exchange, Handler, Headers, Runtime, Transport, Upgrade
 from flocket.engine.cookies import handshake_cookie
 from flocket.engine.cors import Cors
 from flocket.engine.deadlines import Deadlines
 from flocket.engine.handshake import revision, verify
+from flocket.engine.nobody import DEAF
 from flocket.engine.polling import Polling
 from flocket.engine.probe import Probe
 from flocket.engine.refusal import Refusal
 from flocket.engine.request import Request
 from flocket.engine.session import Carrier, Session
 from flocket.engine.text_only import carrier_of
-from flocket.errors import ConnectError, EncodeError
+from flocket.errors import EncodeError
 from flocket.observe import Counters
 from flocket.options import EngineOptions
 
@@ -36,15 +37,6 @@ HIGH_WATER = 65_536  # bytes: asyncio's own mark
 # room of thousands would hold up everybody else. And what arrives meanwhile is joined to what still waits for the rest:
 # with four broadcasts in flight to 500 clients a write carries 3.7 of them on average; 2.4 with one round for all.
 AT_ONCE = 128
-
-A = TypeVar("A", Exchange, Upgrade)  # who asks to be let in
-
-BUSY = Refusal(
-    refusal.FORBIDDEN, {"name": "TOO_MANY_UNCONNECTED"}, "Too many connections", 503, (("Retry-After", "1"),)
-)
-CLOSING = Refusal(
-    refusal.FORBIDDEN, {"name": "SHUTTING_DOWN"}, "Server shutting down", 503, (("Retry-After", "1"),)
-)
 
 
 class Engine:
@@ -65,7 +57,7 @@ class Engine:
         self.sessions: dict[str, Session] = {}
         self.unconnected = 0  # sessions that nobody has vouched for yet; kept by whoever makes the handlers
         self.draining = False  # no new session is opened
-        self._asking = 0  # requests that wait for `allow_request`
+        self._admission = Admission(self)
         # From here on a client is slow, and has `send_time` to catch up; at the bound itself it has none.
         self.send_bytes = options.limits.send_bytes // 2
         self.send_packets = options.limits.send_packets // 2
@@ -110,7 +102,7 @@ class Engine:
             return
         sid = request.query.get("sid")
         if not sid:
-            self._admit(exchange, self._open_polling, self.refuse)
+            self._admission.decide(exchange, self._open_polling, self.refuse)
             return
         transport = self.sessions[sid].transport
         assert isinstance(transport, Polling)
@@ -125,7 +117,7 @@ class Engine:
             return
         sid = request.query.get("sid")
         if not sid:
-            self._admit(upgrade, self._open_websocket, self.refuse_upgrade)
+            self._admission.decide(upgrade, self._open_websocket, self.refuse_upgrade)
             return
         session = self.sessions[sid]
         headers = self._headers(request)
@@ -134,7 +126,7 @@ class Engine:
             or not isinstance(session.transport, Polling)
             or not self.options.allow_upgrades
         ):
-            upgrade.accept(NOBODY, headers).close()  # as Node: accepted, then closed
+            upgrade.accept(DEAF, headers).close()  # as Node: accepted, then closed
             return
         Probe(self, session, upgrade, headers)
 
@@ -190,59 +182,6 @@ class Engine:
 
     # -- handshake ------------------------------------------------------------------------------------------
 
-    def _admit(self, asker: A, accept: Callable[[A], None], refuse: Callable[[A, Refusal, Any], None]) -> None:
-        if self.draining:
-            refuse(asker, CLOSING, None)
-        elif self.unconnected + self._asking >= self.options.limits.unconnected:
-            refuse(asker, BUSY, None)
-        elif self.options.allow_request is None:
-            accept(asker)
-        else:
-            self.runtime.spawn(self._ask_user(self.options.allow_request, asker, accept, refuse))
-
-    async def _ask_user(
-        self,
-        allow: Callable[[Request], Awaitable[None] | None],
-        asker: A,
-        accept: Callable[[A], None],
-        refuse: Callable[[A, Refusal, Any], None],
-    ) -> None:
-        gone = False
-
-        def on_gone() -> None:
-            nonlocal gone
-            gone = True
-
-        asker.on_gone = on_gone
-        self._asking += 1
-        refused, data = await self._refusal_by(allow, asker.request)
-        self._asking -= 1
-        asker.on_gone = None
-        if gone:
-            return
-        if self.draining:
-            refuse(asker, CLOSING, None)
-        elif refused is not None:
-            refuse(asker, refused, data)
-        else:
-            accept(asker)
-
-    async def _refusal_by(
-        self, allow: Callable[[Request], Awaitable[None] | None], request: Request
-    ) -> tuple[Refusal | None, Any]:
-        try:
-            answer = allow(request)
-            if inspect.isawaitable(answer):
-                await answer
-        except ConnectError as error:
-            return Refusal(refusal.FORBIDDEN, {"message": error.message}, error.message), error.data
-        except Exception:
-            # The user's own mistake: the client learns nothing of it, the log all.
-            self.counters.handler_errors += 1
-            log.exception("allow_request failed")
-            return Refusal(refusal.FORBIDDEN, {"name": "ALLOW_REQUEST_FAILED"}), None
-        return None, None
-
     def _open_polling(self, exchange: Exchange) -> None:
         sid = self._make_sid()
         transport = Polling(self, greets=sid)
@@ -253,8 +192,8 @@ class Engine:
 
     def _open_websocket(self, upgrade: Upgrade) -> None:
         sid = self._make_sid()
-        opening = _Opening()
-        transport: Transport = upgrade.accept(opening, self._headers(upgrade.request, sid))
+        # Until the session exists, within this call, nobody listens.
+        transport: Transport = upgrade.accept(DEAF, self._headers(upgrade.request, sid))
         session = self._add(sid, upgrade.request, carrier_of(transport, upgrade.request))
         transport.receiver = session
         session.send(self._greeting(session))
@@ -313,21 +252,3 @@ class Engine:
         for session in list(self.sessions.values()):
             session.close(reason, 1001)
             session.drop(reason, code=1001)  # nobody waits for a poll that may never come, or for a slow reader
-
-
-class _Opening:
-    """Receives nothing: stands in until the session exists, within the same call."""
-
-    __slots__ = ()
-
-    def receive(self, frame: str | bytes) -> None:
-        pass
-
-    def on_writable(self) -> None:
-        pass
-
-    def on_lost(self, reason: str) -> None:
-        pass
-
-
-NOBODY = _Opening()

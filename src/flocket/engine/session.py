@@ -13,6 +13,7 @@ from flocket.codec.base64 import decode_base64
 from flocket.codec.errors import DecodeError
 from flocket.codec.frames import Frame
 from flocket.engine.contracts import Handler
+from flocket.engine.nobody import UNHEARD
 from flocket.engine.request import Request
 
 if TYPE_CHECKING:
@@ -372,19 +373,3 @@ class Session:
 
     def __repr__(self) -> str:
         return f"<Session {self.id} {self.transport.name} {('open', 'closing', 'closed')[self._state]}>"
-
-
-class _Unheard:
-    """The handler of a session that nobody listens to yet."""
-
-    def on_message(self, data: str | bytes) -> None:
-        pass
-
-    def on_drain(self) -> None:
-        pass
-
-    def on_close(self, reason: str, description: str) -> None:
-        pass
-
-
-UNHEARD = _Unheard()

@@ -10,11 +10,11 @@ import zlib
 from functools import lru_cache
 
 from flocket.codec.frames import Frame, websocket_header
+from flocket.serving.rfc6455 import BINARY, RSV1, TEXT
 
 __all__ = ["Deflate", "negotiate"]
 
 THRESHOLD = 1_024  # bytes of payload; Node's perMessageDeflate.threshold
-RSV1 = 0x40
 TAIL = b"\x00\x00\xff\xff"  # what a flushed block ends with, and what a message leaves out (7.2.1)
 LARGEST_WINDOW = 15  # bits
 SMALLEST_WINDOW = 9  # zlib has no raw stream of 8 bits
@@ -49,7 +49,7 @@ def _compressed(frame: Frame, window: int) -> bytes:
     stream = zlib.compressobj(wbits=-window)
     data = stream.compress(frame.payload) + stream.flush(zlib.Z_SYNC_FLUSH)
     data = data.removesuffix(TAIL)
-    return websocket_header(RSV1 | (2 if frame.binary else 1), len(data)) + data
+    return websocket_header(RSV1 | (BINARY if frame.binary else TEXT), len(data)) + data
 
 
 def negotiate(offers: str) -> tuple[Deflate, str] | None:

@@ -16,7 +16,7 @@ from flocket.engine.request import Request
 from flocket.engine.session import Session as EngineSession
 from flocket.engine.sid import make_sid, make_tag
 from flocket.errors import ConfigError
-from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, engine_options, refuse_unknown
+from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, engine_options_among, refuse_unknown
 from flocket.serving.app import EngineApp
 from flocket.serving.client_files import ClientFiles
 from flocket.serving.runtime import AsyncioRuntime
@@ -130,27 +130,9 @@ class EngineServer(EngineApp):
         limits: Limits | None = None,
         **unknown: Never,
     ) -> None:
+        given = locals()  # all of the above, by their names
         refuse_unknown(unknown, EngineServer.__init__)
-        options = engine_options(
-            path=path,
-            transports=transports,
-            allow_upgrades=allow_upgrades,
-            allow_eio3=allow_eio3,
-            jsonp=jsonp,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            upgrade_timeout=upgrade_timeout,
-            max_payload=max_payload,
-            http_compression=http_compression,
-            compression_threshold=compression_threshold,
-            per_message_deflate=per_message_deflate,
-            cookie=cookie,
-            cors_origins=cors_origins,
-            cors_credentials=cors_credentials,
-            trusted_proxies=trusted_proxies,
-            allow_request=allow_request,
-            limits=limits,
-        )
+        options = engine_options_among(given)
         self._runtime = AsyncioRuntime()
         self._tag = ""  # made when it starts, after any fork
         self._engine = Engine(

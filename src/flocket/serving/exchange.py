@@ -1,4 +1,4 @@
-"""One request and one upgrade of the fast face, as the engine sees them.
+"""One request of the fast face, as the engine sees it.
 
 Knows what the engine may ask of a request; everything that concerns the connection it asks of a `Line`, and does
 not know who that is.
@@ -7,25 +7,18 @@ not know who that is.
 from __future__ import annotations
 
 import logging
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 from collections.abc import Callable
-from hashlib import sha1
 from typing import Protocol
 
-from flocket.engine.contracts import Headers, Receiver
+from flocket.engine.contracts import Headers
 from flocket.engine.request import Request
-from flocket.serving.deflate import Deflate, negotiate
-from flocket.serving.response import switching
 from flocket.serving.routes import EngineLike
-from flocket.serving.websocket import WebSocket
 
-__all__ = ["HttpExchange", "HttpUpgrade", "Line", "accept_key"]
+__all__ = ["HttpExchange", "Line"]
 
 logger = logging.getLogger("flocket")
 
 HIGH_WATER = 65_536  # bytes of a body that may wait before the engine asks for it; uvicorn's own mark
-GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 
 
 class Line(Protocol):
@@ -39,14 +32,6 @@ class Line(Protocol):
 
     def stop_reading(self) -> None:
         """Nobody wants more of the body at present."""
-
-    def become_websocket(
-        self, head: bytes, receiver: Receiver, engine: EngineLike, deflate: Deflate | None
-    ) -> WebSocket:
-        """Write `head`, and hand the connection over with what the client sent behind its request."""
-
-    def refuse_upgrade(self, status: int, headers: Headers, body: bytes) -> None:
-        """Answer in HTTP, then end."""
 
 
 class HttpExchange:
@@ -148,60 +133,3 @@ class HttpExchange:
         self.on_gone = None
         self._done = None
         self._body = b""
-
-
-class HttpUpgrade:
-    """One request to become a WebSocket."""
-
-    __slots__ = ("_accept", "_engine", "_line", "_settled", "on_gone", "request")
-
-    def __init__(self, line: Line, engine: EngineLike, request: Request, accept: str) -> None:
-        self.request = request
-        self.on_gone: Callable[[], None] | None = None
-        self._line = line
-        self._engine = engine
-        self._accept = accept
-        self._settled = False
-
-    def accept(self, receiver: Receiver, headers: Headers) -> WebSocket:
-        agreed = None
-        if self._engine.options.per_message_deflate:
-            agreed = negotiate(self.request.headers.get("sec-websocket-extensions", ""))
-        deflate, extensions = agreed if agreed is not None else (None, None)
-        self._settle()
-        head = switching(self._accept, extensions, headers)
-        return self._line.become_websocket(head, receiver, self._engine, deflate)
-
-    def refuse(self, status: int, headers: Headers, body: bytes) -> None:
-        if not self._settled:
-            self._settle()
-            self._line.refuse_upgrade(status, headers, body)
-
-    def start(self) -> None:
-        try:
-            self._engine.upgrade(self)
-        except Exception:
-            logger.exception("an upgrade could not be served")
-            self.refuse(500, [], b"")
-
-    def gone(self) -> None:
-        """Nobody is there to hear the answer."""
-        on_gone = self.on_gone
-        self._settle()
-        if on_gone is not None:
-            on_gone()
-
-    def _settle(self) -> None:
-        self._settled = True
-        self.on_gone = None
-
-
-def accept_key(request: Request) -> str | None:
-    """Sec-WebSocket-Accept for this request; None if its key is none (RFC 6455, 4.2.1)."""
-    key = request.header(b"sec-websocket-key")
-    try:
-        if key is None or len(b64decode(key, validate=True)) != 16:
-            return None
-    except (ValueError, Base64Error):  # ValueError: not ASCII
-        return None
-    return b64encode(sha1(key.encode() + GUID).digest()).decode()

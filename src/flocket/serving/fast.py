@@ -1,91 +1,45 @@
 """The fast face: uvicorn's HTTP protocol, which serves our engines' paths itself and leaves all others to ASGI.
 
-Plain calls from the parser's callbacks to the engine; no scope, no task, no queue. Also the guard of every request
-on a connection, whoever serves it: a head's size (431), the time it takes (408), and bad HTTP (400). All that is
-known of uvicorn's inside is in this file and, as names, in seam.py. Does not know sessions, nor how WebSocket frames
-are read.
+Plain calls from the parser's callbacks to the engine; no scope, no task, no queue. What it says of bad HTTP (400), and
+of what the guard finds too large (431) or too late (408), holds for every request on a connection, whoever serves it.
+All that is known of uvicorn's inside is in this file, in answering.py and ending.py and, as names, in seam.py. Does
+not know sessions, nor how WebSocket frames are read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
-from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.server import ServerState
 
-from flocket.engine.contracts import Headers, Receiver
 from flocket.engine.request import Request
 from flocket.errors import ConfigError
-from flocket.observe import Counters
-from flocket.options import Limits
-from flocket.serving.connections import Connections
-from flocket.serving.deflate import Deflate
-from flocket.serving.exchange import HttpExchange, HttpUpgrade, accept_key
-from flocket.serving.linger import linger
-from flocket.serving.response import answer
-from flocket.serving.routes import EngineLike, routes_of
+from flocket.serving.answering import AnsweringProtocol
+from flocket.serving.exchange import HttpExchange
+from flocket.serving.routes import EngineLike
 from flocket.serving.seam import check_seam
-from flocket.serving.websocket import WebSocket
+from flocket.serving.upgrade import HttpUpgrade, accept_key, names_websocket
 
 __all__ = ["HttpProtocol"]
 
 if (_misfit := check_seam()) is not None:
     raise ConfigError(f"flocket:HttpProtocol does not fit what is installed: {_misfit}; leave --http out")
 
-PIPELINED = 32  # requests that may wait behind one another; no client of ours sends more than two
-HELD_BYTES = 65_536  # bytes behind an upgrade that is not accepted yet, before reading stops
-LAST_WORD_TIME = 2.0  # seconds in which a refused peer may read why
-SHUTDOWN_TIME = 1.0  # seconds that a stopping server waits for an answer that is owed
-
-UNGUARDED = Limits()  # for applications in which no engine has started yet
+TOO_LARGE = "Request Header Fields Too Large"
 
 
 class _RefusedError(Exception):
     """Ends the parser's work on a connection that was, or will be, refused."""
 
 
-class HttpProtocol(HttpToolsProtocol):
+class HttpProtocol(AnsweringProtocol):
     """Given to uvicorn as `http=`, or `--http flocket:HttpProtocol`."""
 
-    def __init__(
-        self,
-        config: Config,
-        server_state: ServerState,
-        app_state: dict[str, Any],
-        _loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        super().__init__(config, server_state, app_state, _loop)
-        self._routes = routes_of(self.app)
-        first = self._routes.first
-        self._limits = first.options.limits if first is not None else UNGUARDED
-        self._counters = first.counters if first is not None else Counters()
-        self._exchange: HttpExchange | None = None  # ours, begun and not answered
-        self._upgrade: HttpUpgrade | None = None  # neither accepted nor refused
-        self._upgrading: EngineLike | None = None  # whose path the request of an upgrade named
-        self._held = bytearray()  # what came behind the upgrade
-        self._refusal: tuple[int, str] | None = None  # to be said once the answers before it have left
-        self._stopping = False  # uvicorn is; the timer is then that of the end
-        self._over = False  # nothing that still comes is looked at
-        # The head that is being read: whether there is one, bytes that came since it began, its time.
-        self._in_head = False
-        self._received = 0
-        self._messages = 0  # requests that came whole
-        # Behind a head: whether its body has not ended, and bytes that came since the parser told of any.
-        self._in_message = False
-        self._untold = 0
-        self._length: int | None = 0
-        self._body_end = 0.0  # when all of the body must be there
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def _ours(self) -> Connections:
-        return cast(Connections, self.connections)
+    # Of the newest request: whose path it named, if it is an upgrade; and the length of its body, None if unknown.
+    _upgrading: EngineLike | None = None
+    _length: int | None = 0
 
     # -- what the loop and uvicorn tell -------------------------------------------------------------------
 
@@ -95,57 +49,32 @@ class HttpProtocol(HttpToolsProtocol):
         if connection is not None and connection.family != socket.AF_UNIX:
             # asyncio does so only where the listening socket was made with the protocol's number: gunicorn's is not.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
+        self._guard.expect_head(self._on_late)
 
     def data_received(self, data: bytes) -> None:
         if self._over or self._refusal is not None:
             return
         if self._upgrade is not None:
-            self._hold(data)
+            self._upgrade.hold(data)
             return
         self._unset_keepalive_if_required()
-        in_head, in_body, messages = self._in_head, self._in_body, self._messages
-        self._received = self._received + len(data) if in_head else len(data)
-        self._untold += len(data)
+        self._guard.reads(len(data), self._in_body)
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._on_parser_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
             if not self._over and self._refusal is None:
-                self._on_bad_http()
+                self._refuse(400, "Bad Request")
         if self._over:
             self._let_go()
             return
         if self._refusal is not None:
             return
-        if self._in_head and not in_head and (in_body or messages != self._messages):
-            self._received = 0  # it began somewhere behind another request: counted from the next bytes on
-        self._watch()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._over = True
-        self._stop_timer()
-        self._unset_keepalive_if_required()
-        exchange, upgrade = self._exchange, self._upgrade
-        self._exchange = self._upgrade = None
-        self._let_go()  # or uvicorn would set an event that our exchanges have not
-        self.pipeline.clear()
-        super().connection_lost(exc)
-        if exchange is not None:
-            exchange.gone()
-        if upgrade is not None:
-            upgrade.gone()
-
-    def shutdown(self) -> None:
-        """uvicorn is stopping. An answer that is owed gets a moment; a poll that nobody ended gets no more."""
-        if self._exchange is None and self._upgrade is None:
-            super().shutdown()
-            return
-        self._stopping = True
-        if self._exchange is not None:
-            self._exchange.keep_alive = False
-        self._restart_timer(SHUTDOWN_TIME, self.transport.abort)
+        if self._guard.fits():
+            self._watch()
+        else:
+            self._refuse(431, TOO_LARGE)
 
     # -- parser callbacks ---------------------------------------------------------------------------------
 
@@ -153,11 +82,11 @@ class HttpProtocol(HttpToolsProtocol):
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
-        self._in_head = True
+        self._guard.in_head = True
         self._length = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._in_head:
+        if not self._guard.in_head:
             return  # a trailer: nobody asked for it, and it must not become a header (RFC 9110, 6.5.1)
         name = name.lower()
         if name == b"content-length":
@@ -169,19 +98,17 @@ class HttpProtocol(HttpToolsProtocol):
         self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._untold = 0
-        self._stop_timer()
+        self._guard.head_ends()
         if self._over or self._refusal is not None or self.transport.is_closing():
             raise _RefusedError
-        if len(self.headers) > self._limits.headers or self._head_is_too_large():
-            self._refuse(431, "Request Header Fields Too Large")
+        if not self._guard.admits(self.url, self.headers):
+            self._refuse(431, TOO_LARGE)
             raise _RefusedError
         path, query = self._target()
         engine = self._routes.find(path)
         if engine is None:
             self._leave_to_asgi()
-        elif self.parser.should_upgrade() and self._names_websocket():
+        elif self.parser.should_upgrade() and names_websocket(self.headers):
             if self._length != 0 or self.parser.get_method() != b"GET":
                 # A body behind an upgrade is read as the next request by some, and as frames by others.
                 self._refuse(400, "An upgrade has no body")
@@ -189,21 +116,19 @@ class HttpProtocol(HttpToolsProtocol):
             self._upgrading = engine
         else:
             self._begin(engine, self._request(engine, path, query))
-        self._in_message = True
+        self._guard.in_message = True
 
     def on_body(self, body: bytes) -> None:
-        self._untold = 0
+        self._guard.body_comes()
         if isinstance(self.cycle, HttpExchange):
             self.cycle.on_body(body)
         else:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._messages += 1
-        self._in_message = False
-        self._untold = 0
+        self._guard.message_ends()
         if not self._stopping:
-            self._stop_timer()  # the body's, or it would end the connection that waits for its next request
+            self._guard.stop()  # the body's, or it would end the connection that waits for its next request
         if self._upgrading is not None:
             return
         if isinstance(self.cycle, HttpExchange):
@@ -242,26 +167,9 @@ class HttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             keep_alive = False  # to something that we do not speak: the parser reads no further
         exchange = HttpExchange(self, engine, request, self._length, keep_alive, self.expect_100_continue)
-        busy = self.cycle is not None and not self.cycle.response_complete
-        self.cycle = cast(RequestResponseCycle, exchange)  # uvicorn asks it for `response_complete`, no more
-        if not busy:
-            self._start(exchange)
-        elif len(self.pipeline) < PIPELINED:
-            self.flow.pause_reading()
-            self.pipeline.appendleft((self.cycle, self.app))
-        else:
+        if not self._queue(exchange):
             self._refuse(400, "Too many requests at once")
             raise _RefusedError
-
-    def _start(self, exchange: HttpExchange) -> None:
-        self._exchange = exchange
-        if exchange.waits_for_body:
-            self._body_end = self.loop.time() + self._limits.poll_time
-        limit = self.limit_concurrency
-        if limit is not None and (len(self.connections) >= limit or len(self.tasks) >= limit):
-            exchange.respond(503, [("Content-Type", "text/plain")], b"Service Unavailable", close=True)
-        else:
-            exchange.start()
 
     def _leave_to_asgi(self) -> None:
         # uvicorn's scope is made only now: it costs as much as all that ours need.
@@ -271,77 +179,7 @@ class HttpProtocol(HttpToolsProtocol):
         self.headers.extend(headers)
         super().on_headers_complete()
 
-    def on_response_complete(self) -> None:
-        """An answer has left, ours or uvicorn's: the next request's turn."""
-        if self.pipeline and isinstance(self.pipeline[-1][0], HttpExchange):
-            self.server_state.total_requests += 1
-            if not self.transport.is_closing():
-                self.flow.resume_reading()
-                self._start(cast(HttpExchange, self.pipeline.pop()[0]))
-                if self._half_read() is not None:
-                    self._watch()  # its body may never go on
-            return
-        nothing_owed = not self.pipeline
-        super().on_response_complete()
-        if nothing_owed and self._refusal is not None:
-            self._say_refusal()
-
-    # -- Line: what an exchange or an upgrade asks --------------------------------------------------------
-
-    def answer(self, exchange: HttpExchange, status: int, headers: Headers, body: bytes, keep_alive: bool) -> None:
-        self._exchange = None
-        if self.transport.is_closing():
-            return
-        defaults: Sequence[tuple[bytes, bytes]] = self.server_state.default_headers
-        method = exchange.request.method
-        self.transport.write(answer(status, headers, body, defaults, method=method, keep_alive=keep_alive))
-        if keep_alive:
-            self.on_response_complete()
-        else:
-            self.server_state.total_requests += 1
-            self._end()
-
-    def continue_reading(self, say: bool) -> None:
-        if say and not self.transport.is_closing():
-            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.flow.resume_reading()
-
-    def stop_reading(self) -> None:
-        self.flow.pause_reading()
-
-    def become_websocket(
-        self, head: bytes, receiver: Receiver, engine: EngineLike, deflate: Deflate | None
-    ) -> WebSocket:
-        gone = self._over or self.transport.is_closing()
-        self._over, self._upgrade = True, None
-        self._stop_timer()
-        if not gone:
-            self.transport.write(head)
-            self.connections.discard(self)
-        tail, self._held = bytes(self._held), bytearray()
-        websocket = WebSocket(
-            self.transport, receiver, engine.options, engine.counters, self._ours, deflate, b"" if gone else tail
-        )
-        if gone:
-            # The engine decided after the client had left: it hears that as of any other WebSocket.
-            self.loop.call_soon(websocket.connection_lost, None)
-        else:
-            self._let_go()
-            websocket.writable = not self.flow.write_paused
-            self.transport.set_protocol(websocket)
-            self.flow.resume_reading()
-        return websocket
-
-    def refuse_upgrade(self, status: int, headers: Headers, body: bytes) -> None:
-        self._upgrade = None
-        if not self.transport.is_closing():
-            self.transport.write(answer(status, headers, body, self.server_state.default_headers, keep_alive=False))
-            self._end()
-
     # -- upgrades -----------------------------------------------------------------------------------------
-
-    def _names_websocket(self) -> bool:
-        return any(name == b"upgrade" and value.lower() == b"websocket" for name, value in self.headers)
 
     def _on_parser_upgrade(self, tail: bytes) -> None:
         """The parser has read an upgrade's head, and leaves what is behind it."""
@@ -367,125 +205,18 @@ class HttpProtocol(HttpToolsProtocol):
         elif accept is None:
             self._refuse(400, "Invalid Sec-WebSocket-Key")
         else:
-            self._held = bytearray(tail)
-            self._upgrade = HttpUpgrade(self, engine, request, accept)
+            self._upgrade = HttpUpgrade(self, engine, request, accept, tail)
             self._upgrade.start()
 
-    def _hold(self, data: bytes) -> None:
-        self._held += data
-        if len(self._held) > HELD_BYTES:
-            self.flow.pause_reading()
-
-    # -- the guard ----------------------------------------------------------------------------------------
-
-    @property
-    def _in_body(self) -> bool:
-        return isinstance(self.cycle, HttpExchange) and self.cycle.waits_for_body
-
-    def _half_read(self) -> HttpExchange | None:
-        """The request that is being served while its body still comes."""
-        exchange, newest = self._exchange, cast(object, self.cycle)
-        return exchange if exchange is newest and exchange is not None and exchange.waits_for_body else None
-
-    def _head_is_too_large(self) -> bool:
-        if self._received <= self._limits.header_bytes:
-            return False  # all that came since it began is less: no need to count
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        return size > self._limits.header_bytes
+    # -- what is not there yet ----------------------------------------------------------------------------
 
     def _watch(self) -> None:
         """After each read: what is not there yet has its time."""
-        if self._in_head:
-            if self._received > self._limits.header_bytes:
-                self._refuse(431, "Request Header Fields Too Large")
-            elif self._timer is None:
-                self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
-        elif self._untold > self._limits.header_bytes:
-            # Trailers, chunk extensions: what the parser keeps or skips without a word.
-            self._refuse(431, "Request Header Fields Too Large")
-        elif self._half_read() is not None:
-            # Each part in time is not enough: a byte now and then would hold the connection for days.
-            left = self._body_end - self.loop.time()
-            self._restart_timer(max(0.0, min(self._limits.body_idle, left)), self._on_late)
-        elif self._timer is None and self.timeout_keep_alive_task is None and self._is_idle():
+        guard = self._guard
+        if guard.in_head:
+            guard.expect_head(self._on_late)
+        elif self._half_read():
+            guard.expect_body(self._on_late)
+        elif self.timeout_keep_alive_task is None and self._is_idle():
             # Only line breaks came, which the parser skips: they must not keep a connection for ever.
-            self._timer = self.loop.call_later(self._limits.header_time, self._on_late)
-
-    def _is_idle(self) -> bool:
-        return self._upgrade is None and (self.cycle is None or self.cycle.response_complete)
-
-    def _on_late(self) -> None:
-        self._timer = None
-        self._refuse(408, "Request Timeout")
-
-    def _on_bad_http(self) -> None:
-        self._refuse(400, "Bad Request")
-
-    def _refuse(self, status: int, text: str) -> None:
-        """Answer for the engine, which never hears of this request; behind the answers that are owed before it."""
-        self._count_refusal()
-        self._stop_timer()
-        self._refusal = (status, text)
-        if self._in_message:
-            self._drop_half_read()
-        if self._over:
-            return
-        if self._is_idle():
-            self._say_refusal()
-        else:
-            self.flow.pause_reading()
-
-    def _drop_half_read(self) -> None:
-        """It is this very request that went wrong, its head long handed on: whoever serves it hears that it ends."""
-        cycle = cast(object, self.cycle)
-        if self.pipeline and self.pipeline[0][0] is cycle:
-            self.pipeline.popleft()  # not begun yet
-        elif isinstance(cycle, HttpExchange):
-            if cycle.waits_for_body:
-                self._exchange = None
-                cycle.gone()
-        elif not self.cycle.response_complete:
-            # As uvicorn's connection_lost tells it; its application would wait for the rest for ever.
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-            self.flow.resume_writing()
-            if self.cycle.response_started:
-                self._end()  # half an answer, which no other can follow
-            else:
-                self.cycle.response_complete = True
-
-    def _say_refusal(self) -> None:
-        assert self._refusal is not None
-        status, text = self._refusal
-        if not self._over and not self.transport.is_closing():
-            headers = [("Content-Type", "text/plain; charset=utf-8")]
-            defaults = self.server_state.default_headers
-            self.transport.write(answer(status, headers, text.encode(), defaults, keep_alive=False))
-            self._end()
-
-    def _count_refusal(self) -> None:
-        self._counters.http_errors += 1
-
-    def _end(self) -> None:
-        """Nothing more is answered here; the peer gets the time to read what was."""
-        self._over = True
-        self._stop_timer()
-        self._unset_keepalive_if_required()
-        self.pipeline.clear()
-        self.connections.discard(self)
-        linger(self.transport, self._ours, LAST_WORD_TIME)
-
-    def _let_go(self) -> None:
-        """Nothing is parsed or answered here any more: break the circles that the garbage collector would have to."""
-        if isinstance(self.cycle, HttpExchange):
-            self.cycle = None  # type: ignore[assignment]  # as it is in uvicorn before the first request
-        self.parser = None  # type: ignore[assignment]  # as in uvicorn's connection_lost
-
-    def _restart_timer(self, seconds: float, callback: Any) -> None:
-        self._stop_timer()
-        self._timer = self.loop.call_later(seconds, callback)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+            guard.expect_head(self._on_late)

@@ -21,7 +21,7 @@ from flocket.options import (
     Recovery,
     check_numbers,
     check_switches,
-    engine_options,
+    engine_options_among,
     refuse_unknown,
 )
 from flocket.serving.app import EngineApp
@@ -81,27 +81,9 @@ class Server(EngineApp, SocketsServer[T]):
         limits: Limits | None = None,
         **unknown: Never,
     ) -> None:
+        given = locals()  # all of the above, by their names
         refuse_unknown(unknown, Server.__init__)
-        engine = engine_options(
-            path=path,
-            transports=transports,
-            allow_upgrades=allow_upgrades,
-            allow_eio3=allow_eio3,
-            jsonp=jsonp,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            upgrade_timeout=upgrade_timeout,
-            max_payload=max_payload,
-            http_compression=http_compression,
-            compression_threshold=compression_threshold,
-            per_message_deflate=per_message_deflate,
-            cookie=cookie,
-            cors_origins=cors_origins,
-            cors_credentials=cors_credentials,
-            trusted_proxies=trusted_proxies,
-            allow_request=allow_request,
-            limits=limits,
-        )
+        engine = engine_options_among(given)
         check_numbers({"connect_timeout": connect_timeout, "ack_timeout": ack_timeout}, "seconds")
         check_switches({"cleanup_empty_child_namespaces": cleanup_empty_child_namespaces})
         if data is not None and not callable(data):

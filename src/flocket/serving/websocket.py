@@ -12,17 +12,36 @@ Knows frames and limits; does not know HTTP, Engine.IO, or who receives.
 from __future__ import annotations
 
 import asyncio
-import codecs
 import zlib
 from collections.abc import Sequence
 
 from flocket.codec.frames import Frame, websocket_header
 from flocket.engine.contracts import Receiver
+from flocket.engine.nobody import DEAF
 from flocket.observe import Counters
 from flocket.options import EngineOptions
 from flocket.serving.connections import Connections
 from flocket.serving.deflate import Deflate
+from flocket.serving.fragments import Fragments
 from flocket.serving.linger import linger
+from flocket.serving.rfc6455 import (
+    BINARY,
+    CLOSE,
+    CLOSE_CODES,
+    CONTINUATION,
+    FIN,
+    GOING_AWAY,
+    INVALID_DATA,
+    NORMAL,
+    OPCODE,
+    PING,
+    PONG,
+    PROTOCOL_ERROR,
+    RSV1,
+    RSV23,
+    TEXT,
+    TOO_BIG,
+)  # fmt: skip
 
 try:
     from websockets.speedups import apply_mask
@@ -31,18 +50,10 @@ except ImportError:  # a platform without the compiled part
 
 __all__ = ["WebSocket"]
 
-CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-FIN, RSV1, RSV23 = 0x80, 0x40, 0x30
 WHOLE_TEXT, WHOLE_BINARY = FIN | TEXT, FIN | BINARY
-WHOLE = (WHOLE_TEXT, WHOLE_BINARY)
+WHOLE = (WHOLE_TEXT, WHOLE_BINARY)  # most of all frames
 
 SMALL = 2_048  # bytes; below it a copy is cheaper than a memoryview
-FREE_FRAGMENTS = 256  # from then on a message's fragments must be of some size...
-MEAN_FRAGMENT = 16  # ... bytes on average, or each byte would cost a hundred
-
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, INVALID_DATA, POLICY, TOO_BIG = 1000, 1001, 1002, 1007, 1008, 1009
-# What a close frame may carry (7.4, and IANA's registry for 1012 to 1014).
-CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)))
 SHUTDOWN_TIME = 1.0  # seconds that a stopping server waits for the answer to its close frame
 
 
@@ -54,20 +65,15 @@ class WebSocket(asyncio.Protocol):
         "_connections",
         "_counters",
         "_deadline",
-        "_decoder",
         "_deflate",
-        "_deflated",
-        "_fragments",
         "_limits",
         "_lost",
         "_max",
+        "_message",
         "_need",
-        "_opcode",
         "_open",
-        "_parts",
         "_pong",
         "_pongs",
-        "_size",
         "_transport",
         "receiver",
         "writable",
@@ -99,13 +105,7 @@ class WebSocket(asyncio.Protocol):
         # Bytes of a frame that is not there yet, and how many make it worth looking again.
         self._buffer: bytearray | None = None
         self._need = 0
-        # The fragments of a message that is not there yet: `_opcode` is 0 if there is none.
-        self._opcode = 0
-        self._parts: list[str] | list[bytes] = []
-        self._size = 0
-        self._fragments = 0
-        self._deflated = False
-        self._decoder: codecs.IncrementalDecoder | None = None
+        self._message: Fragments | None = None  # that is not there yet
         self._pongs: bytearray | None = None  # due at the end of this read
         self._pong: bytes | None = None  # due once the transport is writable
         connections.add(self)
@@ -162,7 +162,7 @@ class WebSocket(asyncio.Protocol):
                     need = start - at
                     break
                 size = int.from_bytes(data[at + 2 : start - 4], "big")
-            plain = first in WHOLE and self._opcode == 0 and 0 <= size <= self._max
+            plain = first in WHOLE and self._message is None and 0 <= size <= self._max
             if not plain and (code := self._refusal(first, size, start - at > 6)):
                 self._fail(code)
                 return
@@ -231,20 +231,21 @@ class WebSocket(asyncio.Protocol):
 
     def _refusal(self, first: int, size: int, wide: bool) -> int:
         """The close code for a frame of which the header is known; 0 if it may come. Its payload is not here yet."""
-        opcode = first & 0x0F
+        opcode = first & OPCODE
         if size < 0 or first & RSV23:
             return PROTOCOL_ERROR
         if first & RSV1 and (self._deflate is None or opcode not in (TEXT, BINARY)):
             return PROTOCOL_ERROR
         if opcode >= CLOSE:
             return PROTOCOL_ERROR if opcode > PONG or wide or not first & FIN else 0
-        if opcode > BINARY or (opcode == CONTINUATION) != (self._opcode != 0):
+        if opcode > BINARY or (opcode == CONTINUATION) != (self._message is not None):
             return PROTOCOL_ERROR
-        return TOO_BIG if self._size + size > self._max else 0
+        so_far = 0 if self._message is None else self._message.size
+        return TOO_BIG if so_far + size > self._max else 0
 
     def _frame(self, first: int, payload: bytes) -> None:
         """A control frame, a fragment, or a compressed message."""
-        opcode = first & 0x0F
+        opcode = first & OPCODE
         if opcode == CLOSE:
             self._on_close(payload)
         elif not self._open or opcode == PONG:
@@ -257,43 +258,20 @@ class WebSocket(asyncio.Protocol):
             self._on_fragment(first, payload)
 
     def _on_fragment(self, first: int, payload: bytes) -> None:
-        if first & 0x0F:
-            self._opcode = first & 0x0F
-            self._deflated = bool(first & RSV1)
-            if self._opcode == TEXT and not self._deflated:
-                self._decoder = codecs.getincrementaldecoder("utf-8")()
-        self._size += len(payload)
-        self._fragments += 1
-        crumbs = self._fragments > FREE_FRAGMENTS and self._size < MEAN_FRAGMENT * self._fragments
-        if crumbs or self._fragments > self._limits.fragments:
-            self._fail(POLICY)
-            return
-        if self._decoder is None:
-            self._parts.append(payload)  # type: ignore[arg-type]  # a list of one kind, as `_decoder` tells
-        else:
-            try:
-                self._parts.append(self._decoder.decode(payload, bool(first & FIN)))  # type: ignore[arg-type]  # as above
-            except UnicodeDecodeError:
-                self._fail(INVALID_DATA)
-                return
-        if first & FIN:
-            self._deliver_fragments()
-
-    def _deliver_fragments(self) -> None:
-        opcode, parts, decoded = self._opcode, self._parts, self._decoder is not None
-        self._forget_fragments()
-        self._flush_pongs()  # pings came between the fragments: they are answered before the message
-        if self._deflated:
-            self._deliver_inflated(opcode, b"".join(parts))  # type: ignore[arg-type]  # bytes: there was no decoder
-        elif decoded:
-            self.receiver.receive("".join(parts))  # type: ignore[arg-type]  # str: the decoder made them
-        else:
-            self.receiver.receive(b"".join(parts))  # type: ignore[arg-type]  # bytes: there was no decoder
-
-    def _forget_fragments(self) -> None:
-        self._opcode = self._size = self._fragments = 0
-        self._parts = []
-        self._decoder = None
+        message = self._message
+        if message is None:
+            message = self._message = Fragments(first)
+        wrong = message.add(payload, bool(first & FIN), self._limits.fragments)
+        if wrong:
+            self._fail(wrong)
+        elif first & FIN:
+            self._message = None
+            self._flush_pongs()  # pings came between the fragments: they are answered before the message
+            text = message.text
+            if message.deflated:
+                self._deliver_inflated(message.opcode, message.data)
+            else:
+                self.receiver.receive(message.data if text is None else text)
 
     def _deliver_inflated(self, opcode: int, payload: bytes) -> None:
         assert self._deflate is not None
@@ -376,23 +354,5 @@ class WebSocket(asyncio.Protocol):
         self._open = False
         if not self._lost:
             self._lost = True
-            self._forget_fragments()
+            self._message = None
             self.receiver.on_lost(reason)
-
-
-class _Deaf:
-    """Receives nothing."""
-
-    __slots__ = ()
-
-    def receive(self, frame: str | bytes) -> None:
-        pass
-
-    def on_writable(self) -> None:
-        pass
-
-    def on_lost(self, reason: str) -> None:
-        pass
-
-
-DEAF = _Deaf()

@@ -11,12 +11,12 @@ from flocket.sockets.sends import event_packet
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
-    from flocket.sockets.socket import Socket
+    from flocket.sockets.says import Says
 
 __all__ = ["ask"]
 
 
-async def ask(socket: Socket[Any], event: str, args: tuple[Any, ...], target: Target) -> Any:
+async def ask(socket: Says, event: str, args: tuple[Any, ...], target: Target) -> Any:
     """The client's answer: its value, a tuple if it sent several. Raises AckTimeout, Disconnected."""
     nsp = socket.nsp
     packet = event_packet(nsp.name, event, args, nsp._next_ack_id())

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from copy import deepcopy
-from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Generic
 
 from flocket.codec.plain import plain
@@ -16,16 +15,17 @@ from flocket.codec.socketio import Packet
 from flocket.errors import AckTimeout, ConfigError, ConnectError, Disconnected
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.answers import Answers
-from flocket.sockets.calls import call_one, failed
 from flocket.sockets.comeback import Comebacks
 from flocket.sockets.emission import Emission
-from flocket.sockets.events import LIFE_EVENTS, PLAIN, EventHandler, Events
+from flocket.sockets.events import LIFE_EVENTS, Events
 from flocket.sockets.generics import T
+from flocket.sockets.life import say_farewell, welcome
 from flocket.sockets.receives import MARK, Receives
 from flocket.sockets.recovery import Restored
 from flocket.sockets.remote import RemoteSocket
+from flocket.sockets.says import CLOSED, CONNECTED
 from flocket.sockets.sends import BroadcastOperator, Sends
-from flocket.sockets.socket import CLOSED, CONNECTED, Socket
+from flocket.sockets.socket import Socket
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Namespace"]
 
-_Call = tuple[str, EventHandler]  # of which event
-
 log = logging.getLogger("flocket")
-
-SLOW_CONNECTION = 5.0  # seconds after which a `connection` handler that holds up its client is named in the log
 
 
 class Namespace(Sends, Receives, Generic[T]):
@@ -106,7 +102,7 @@ class Namespace(Sends, Receives, Generic[T]):
                 self._reject(socket)
             self._give_up_if_empty()
         if entered:
-            await self._welcome(socket)
+            await welcome(socket)
 
     async def _admit(self, socket: Socket[T], client: Client, auth: dict[str, Any]) -> bool:
         comebacks, restored = self._comebacks, None
@@ -154,68 +150,13 @@ class Namespace(Sends, Receives, Generic[T]):
         if socket.id in self.adapter.sids:
             self.adapter.remove_all(socket.id)
 
-    async def _welcome(self, socket: Socket[T]) -> None:
-        handlers = self._events.life["connection"]
-        if handlers:
-            warning = self.server._deadlines.after(SLOW_CONNECTION, lambda: _warn_slow(socket))
-            try:
-                for handler in tuple(handlers):
-                    await call_one(socket, handler, ())
-            except Exception as error:
-                failed(socket, "connection", error, None)
-                socket.disconnect()
-            finally:
-                self.server._deadlines.cancel(warning)
-        socket._turns.open()
-        if socket._farewell is not None:
-            socket._farewell()
-
     def _socket_left(self, socket: Socket[T], reason: str) -> None:
         """A socket's end. Its rooms are left here and now, or emissions would go on to a client that is gone."""
         self._counters.disconnects += 1
         self.sockets.pop(socket.id, None)
         self.adapter.remove_all(socket.id)
         self._give_up_if_empty()
-        if not socket._turns.ready:
-            # Its `connection` handler still runs: what follows it must not overtake it.
-            socket._farewell = lambda: self._say_farewell(socket, reason)
-            return
-        self._say_farewell(socket, reason)
-
-    def _say_farewell(self, socket: Socket[T], reason: str) -> None:
-        """Call the handlers of `disconnecting`, then of `disconnect`: inline as far as they are plain."""
-        socket._farewell = None
-        calls = [*self._life_calls(socket, "disconnecting"), None, *self._life_calls(socket, "disconnect")]
-        for index, call in enumerate(calls):
-            if call is None:
-                socket._last_rooms = None  # `disconnecting` is over
-                continue
-            event, handler = call
-            if handler.kind != PLAIN:
-                self.server._run_handler(self._say_rest(socket, calls[index:], reason))
-                return
-            try:
-                fitted = handler.fit((reason,))
-                result = handler.function(socket, *fitted) if handler.given else handler.function(*fitted)
-                if isawaitable(result):
-                    self.server._run_handler(self.server._await_if_needed(result))
-            except Exception as error:
-                failed(socket, event, error, None)
-
-    def _life_calls(self, socket: Socket[T], event: str) -> list[_Call | None]:
-        own = [] if socket._listeners is None else socket._listeners.life.get(event, [])
-        return [(event, handler) for handler in (*self._events.life[event], *own)]
-
-    async def _say_rest(self, socket: Socket[T], calls: list[_Call | None], reason: str) -> None:
-        for call in calls:
-            if call is None:
-                socket._last_rooms = None
-                continue
-            event, handler = call
-            try:
-                await call_one(socket, handler, (reason,))
-            except Exception as error:
-                failed(socket, event, error, None)
+        say_farewell(socket, reason)
 
     def _give_up_if_empty(self) -> None:
         if self._parent is None or self.sockets or self._entering:
@@ -325,12 +266,3 @@ def _copy(data: Any) -> Any:
         return deepcopy(data)
     except Exception:  # a memoryview, say, cannot be copied as what it is
         return plain(data, lambda leaf: bytes(leaf) if isinstance(leaf, bytes | bytearray | memoryview) else leaf)
-
-
-def _warn_slow(socket: Socket[Any]) -> None:
-    log.warning(
-        "%s: the connection handler of %s has run for %g s; the events of its client wait for it",
-        socket.nsp.shown,
-        socket.id,
-        SLOW_CONNECTION,
-    )

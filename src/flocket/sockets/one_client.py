@@ -11,7 +11,7 @@ from flocket.sockets.sends import BroadcastOperator, event_packet
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
-    from flocket.sockets.socket import Socket
+    from flocket.sockets.says import Says
 
 __all__ = ["OneClient"]
 
@@ -21,7 +21,7 @@ class OneClient:
 
     __slots__ = ("_socket", "_target")
 
-    def __init__(self, socket: Socket[Any], target: Target) -> None:
+    def __init__(self, socket: Says, target: Target) -> None:
         self._socket = socket
         self._target = target
 

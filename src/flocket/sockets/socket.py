@@ -1,4 +1,4 @@
-"""One client in one namespace: emit, join, leave, data, disconnect; what comes from it.
+"""One client in one namespace: its facts, its rooms, what comes from it, and its end.
 
 Knows its session and namespace; does not know how others are reached (the adapter does).
 """
@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence, Sized
-from inspect import isawaitable
-from threading import get_ident
+from collections.abc import Callable, Coroutine, Sized
 from typing import TYPE_CHECKING, Any, Generic
 
-from flocket.codec.socketio import Packet, PacketType
+from flocket.codec.socketio import Packet
 from flocket.engine.request import Request
 from flocket.engine.session import Session
 from flocket.errors import Disconnected
-from flocket.sockets.answers import Acks
-from flocket.sockets.asking import ask
-from flocket.sockets.calls import Turns, call_all, failed
+from flocket.sockets.calls import call_all
 from flocket.sockets.emission import Emission
 from flocket.sockets.generics import T
 from flocket.sockets.handshake import Handshake
-from flocket.sockets.hears import Hears
-from flocket.sockets.one_client import OneClient
 from flocket.sockets.remote import SocketDetails
-from flocket.sockets.sends import RESERVED, BroadcastOperator, Sends, event_packet
+from flocket.sockets.says import CLOSED, CONNECTED, CONNECTING, Says
+from flocket.sockets.screening import screen
 from flocket.sockets.target import Target
+from flocket.sockets.turns import Turns
 
 if TYPE_CHECKING:
     from flocket.sockets.client import Client
@@ -37,13 +33,10 @@ __all__ = ["Socket"]
 
 log = logging.getLogger("flocket")
 
-CONNECTING, CONNECTED, CLOSED = range(3)
-
-MARK = 65_536  # bytes waiting for a client from which on an awaited emission waits too: asyncio's high-water mark
 WAITING_EVENTS = 10_000  # events of one client that wait for their turn; more, and it is disconnected
 
 
-class Socket(Hears, Sends, Generic[T]):
+class Socket(Says, Generic[T]):
     """One client in one namespace. `data` is yours; other nodes get a copy of it when they fetch.
 
     `to`, `except_` and `broadcast` mean others, never this client itself.
@@ -51,10 +44,8 @@ class Socket(Hears, Sends, Generic[T]):
 
     __slots__ = (
         "__weakref__",
-        "_acks",
         "_auth",
         "_client",
-        "_emission",
         "_farewell",
         "_handshake",
         "_issued",
@@ -63,14 +54,11 @@ class Socket(Hears, Sends, Generic[T]):
         "_log_known",
         "_log_position",
         "_log_since",
-        "_session",
-        "_state",
         "_tasks",
         "_turns",
         "data",
         "id",
         "nsp",
-        "pid",
         "recovered",
     )
 
@@ -79,17 +67,17 @@ class Socket(Hears, Sends, Generic[T]):
         self.nsp = nsp
         self.data: T = nsp.server._make_data()
         self.recovered = False
-        self.pid: str | None = None  # known to the client alone; only where recovery is on
+        self.pid = None
         self._log_known: str | None = None
         self._log_found: dict[str, Any] | None = None
         self._log_since = self._log_position = 0  # positions of recovery's log: see Saved
         self._client = client
-        self._session: Session = client.session
+        self._session = client.session
         self._auth = auth
         self._issued = int(nsp.server._runtime.wall() * 1000)
         self._handshake: Handshake | None = None
-        self._acks: Acks | None = None
-        self._emission: Emission | None = None
+        self._acks = None
+        self._emission = None
         self._turns = Turns(self, nsp.server._limits.handlers)
         self._listeners = None
         self._outgoing = None
@@ -137,100 +125,6 @@ class Socket(Hears, Sends, Generic[T]):
 
     def _details(self) -> SocketDetails:
         return SocketDetails(self.id, self.handshake.to_wire(), self.rooms, self.data)
-
-    # -- sending ------------------------------------------------------------------------------------------
-
-    @property
-    def _operator(self) -> BroadcastOperator:
-        return self.broadcast
-
-    @property
-    def broadcast(self) -> BroadcastOperator:
-        """Everyone else in the namespace."""
-        return BroadcastOperator(self.nsp, Target(except_rooms=(self.id,)))
-
-    def emit(self, event: str, *args: Any) -> Emission:
-        """Send this client an event. A plain call: the values are encoded at once."""
-        nsp = self.nsp
-        if event.__class__ is str and event not in RESERVED and self._outgoing is None and self.pid is None:
-            frame = nsp._parser.single(nsp._event_head, [event, *args])
-            if frame is not None and (get_ident() == nsp.server._runtime.thread or not nsp.server._elsewhere()):
-                if self._state == CONNECTED:
-                    self._session.send(frame)
-                    nsp._counters.events_out += 1
-                return self._emission or self._make_emission()
-        return self._send_event(event_packet(nsp.name, event, args), True, False)
-
-    def _make_emission(self) -> Emission:
-        # One for all: it holds nothing of what was sent.
-        emission = self._emission = Emission(lambda: self.nsp.server._settled(self._drained))
-        return emission
-
-    @property
-    def volatile(self) -> OneClient:  # type: ignore[override]  # to itself, where Sends means others
-        """May be lost if this client is not ready to receive."""
-        return OneClient(self, Target(volatile=True))
-
-    def compress(self, compress: bool) -> OneClient:  # type: ignore[override]  # as above
-        return OneClient(self, Target(compress=compress))
-
-    def timeout(self, seconds: float) -> OneClient:  # type: ignore[override]  # as above
-        """How long `emit_with_ack` waits, in place of the server's `ack_timeout`."""
-        return OneClient(self, Target().within(seconds))
-
-    async def emit_with_ack(self, event: str, *args: Any) -> Any:
-        """Send an event and return the client's answer: its value, a tuple if it sent several.
-
-        Raises AckTimeout when it comes too late, Disconnected at once when the client is gone.
-        """
-        return await ask(self, event, args, Target())
-
-    def _send_event(self, packet: Packet, compress: bool, volatile: bool) -> Emission:
-        server = self.nsp.server
-        encoded = self.nsp._parser.encode(packet, compress)
-        if server._elsewhere():
-            server._runtime.post(lambda: self._send_frames(packet, encoded, volatile))
-        else:
-            self._send_frames(packet, encoded, volatile)
-        return self._emission or self._make_emission()
-
-    def _send_frames(self, packet: Packet, encoded: Any, volatile: bool) -> None:
-        session = self._session
-        if self._state != CONNECTED:
-            return
-        if volatile and not session.writable:
-            self.nsp._counters.volatile_dropped += 1
-            return
-        if self.pid is not None and packet.id is None:
-            adapter = self.nsp.adapter
-            target = Target((self.id,), volatile=volatile, compress=encoded.frames[0].compress)
-            if volatile:
-                adapter.broadcast_local(packet, target)
-            else:
-                adapter.unicast(packet, target)
-            return
-        if self._outgoing is not None:
-            self._tell_outgoing(packet.data)
-        for frame in encoded.for_protocol(session.protocol):
-            session.send(frame)
-        self.nsp._counters.events_out += 1
-
-    def _acks_made(self) -> Acks:
-        if self._acks is None:
-            self._acks = Acks()
-        return self._acks
-
-    @property
-    def _behind(self) -> bool:
-        """Whether more waits for this client than an awaited emission adds to."""
-        return self._session.open and self._session.buffered > MARK
-
-    async def _drained(self) -> None:
-        await asyncio.sleep(0)
-        if self._behind:
-            drained = asyncio.Event()
-            self._session.when_drained(drained.set)
-            await drained.wait()
 
     # -- rooms --------------------------------------------------------------------------------------------
 
@@ -281,84 +175,11 @@ class Socket(Hears, Sends, Generic[T]):
         answer = None if packet.id is None else self._answer_to(packet.id)
         events = self.nsp._events
         if self._listeners is not None or events.any:
-            self._screen(name, args, answer)
+            screen(self, name, args, answer)
             return
         handlers = events.handlers.get(name)
         if handlers is not None:
             call_all(self, name, handlers, args, answer)
-
-    def _screen(self, name: str, args: list[Any], answer: Callable[[Any], None] | None) -> None:
-        """Ask this client's guards. The first that has to be awaited holds up the events behind, so none overtakes."""
-        guards = () if self._listeners is None else tuple(self._listeners.guards)
-        for index, guard in enumerate(guards):
-            try:
-                result = guard(name, args)
-            except Exception as error:
-                failed(self, name, error, answer)
-                return
-            if isawaitable(result):
-                self._turns.hold(self._screen_on(result, guards[index + 1 :], name, args, answer))
-                return
-        self._hand_over(name, args, answer)
-
-    async def _screen_on(
-        self,
-        begun: Awaitable[Any],
-        guards: Sequence[Callable[..., Any]],
-        name: str,
-        args: list[Any],
-        answer: Callable[[Any], None] | None,
-    ) -> None:
-        self._turns.beginning -= 1
-        try:
-            await begun
-            for guard in guards:
-                await self.nsp.server._await_if_needed(guard(name, args))
-        except Exception as error:
-            failed(self, name, error, answer)
-        else:
-            self._hand_over(name, args, answer)
-        finally:
-            self._turns.release()
-
-    def _hand_over(self, name: str, args: list[Any], answer: Callable[[Any], None] | None) -> None:
-        """Show an event to those who watch all, then call its handlers: the namespace's, then this client's."""
-        call = self.nsp.server._call_watcher
-        for watcher in tuple(self.nsp._events.any):
-            call(watcher, (self, name, *args))
-        for watcher in () if self._listeners is None else tuple(self._listeners.any):
-            call(watcher, (name, *args))
-        if self._state != CONNECTED:
-            return
-        own = [] if self._listeners is None else self._listeners.taken(name)
-        handlers = [*self.nsp._events.handlers.get(name, ()), *own]
-        if handlers:  # or nobody answers, and the client's own timeout tells it so
-            call_all(self, name, handlers, args, answer)
-
-    def _answer_to(self, ack_id: int) -> Callable[[Any], None]:
-        answered = False
-
-        def answer(value: Any) -> None:
-            nonlocal answered
-            if answered or self._state != CONNECTED:
-                return
-            values = list(value) if isinstance(value, tuple) else [] if value is None else [value]
-            nsp = self.nsp
-            frame = nsp._parser.single(b"%b%d" % (nsp._ack_head, ack_id), values)
-            if frame is not None:
-                answered = True
-                self._session.send(frame)
-                return
-            encoded = nsp._parser.encode(Packet(PacketType.ACK, nsp.name, values, ack_id))
-            answered = True
-            for frame in encoded.for_protocol(self._session.protocol):
-                self._session.send(frame)
-
-        return answer
-
-    def _on_ack(self, packet: Packet) -> None:
-        if self._acks is not None and packet.id is not None:
-            self._acks.answer(packet.id, packet.data)
 
     # -- tasks and end --------------------------------------------------------------------------------------
 
