@@ -22,6 +22,7 @@ from tests.support.proxy import FaultProxy
 from tests.support.redis import RedisServer, TlsRedisServer, free_port, redis_cluster
 
 from flocket import AckTimeout, AdapterError, ConfigError, EncodeError, Recovery, Server
+from flocket.adapters.buses.redis_pipe import MAX_UNSENT
 from flocket.adapters.redis_classic import RedisAdapter
 from flocket.adapters.redis_sharded import ShardedRedisAdapter
 from flocket.adapters.redis_streams import RedisStreamsAdapter
@@ -227,6 +228,29 @@ def test_an_emission_returns_at_once_and_awaited_it_waits_for_room(redis: RedisS
                 await waiting
             await until(lambda: cluster.healthy)
             await cluster.cross(1)
+
+    asyncio.run(test())
+
+
+def test_what_waits_for_its_place_in_the_log_is_bounded_too(redis: RedisServer) -> None:
+    async def test() -> None:
+        async with (
+            FaultProxy(redis.port) as proxy,
+            pair(lambda: RedisStreamsAdapter(f"redis://127.0.0.1:{proxy.port}"), recovery=Recovery()) as cluster,
+        ):
+            proxy.hold()
+            for number in range(60):
+                cluster.nodes[0].emit("n", number, b"\0" * 500_000)
+            assert cluster.adapters[0].bus.pipe.connection.waiting < MAX_UNSENT + 1_000_000
+            await cluster.clients[0].has(60)
+            assert [event[1] for event in cluster.clients[0].events] == list(range(60))
+            assert cluster.adapters[0].stats()["publish_dropped"] > 0
+            waiting = asyncio.create_task(_awaited(cluster.nodes[0].emit("n", 60)))
+            await cluster.clients[0].has(61)
+            assert not waiting.done()
+            proxy.release()
+            async with asyncio.timeout(2):
+                await waiting
 
     asyncio.run(test())
 
