@@ -56,7 +56,8 @@ class Sender:
         with self._lock:
             client, self._client = self._client, None
         if client is not None and self._pid == os.getpid():
-            client.close()
+            for each in _with_sentinels(client):
+                each.close()
 
 
 class AsyncSender:
@@ -89,7 +90,8 @@ class AsyncSender:
         """Close the connections; the next send opens others."""
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            for each in _with_sentinels(client):
+                await each.aclose()
 
 
 def _errors() -> tuple[type[BaseException], ...]:
@@ -162,6 +164,12 @@ async def _open_async(address: RedisAddress) -> Any:
         return client
     await client.aclose()
     return await redis.asyncio.RedisCluster.from_url(address.url, **settings).initialize()
+
+
+def _with_sentinels(client: Any) -> list[Any]:
+    # The clients that asked the sentinels are not closed along with the one for the master.
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return [client, *(manager.sentinels if manager is not None else ())]
 
 
 def _is_cluster(info: Any) -> bool:
