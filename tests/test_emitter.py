@@ -169,6 +169,34 @@ def test_what_goes_wrong_is_told_in_one_line_without_the_password() -> None:
         Emitter(f"redis+sentinel://127.0.0.1:{free_port()}/main").emit("hi")
 
 
+def test_a_redis_too_old_for_sharded_pub_sub_is_told_in_one_line() -> None:
+    import hiredis
+
+    async def old_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        commands = hiredis.Reader(notEnoughData=None)
+        while data := await reader.read(65536):
+            commands.feed(data)
+            while (command := commands.gets()) is not None:
+                answers = {b"INFO": b"$17\r\ncluster_enabled:0\r\n", b"CLIENT": b"+OK\r\n"}
+                unknown = b"-ERR unknown command `%b`, with args beginning with: `x`\r\n" % command[0]
+                writer.write(answers.get(command[0], unknown))
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(old_redis, "127.0.0.1", 0)
+        url = f"redis+sharded://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        line = r"^Redis at \S+: too old for the sharded adapter: unknown command `SPUBLISH`$"
+        with pytest.raises(AdapterError, match=line), Emitter(url) as emitter:
+            await asyncio.to_thread(emitter.emit, "hi")
+        with pytest.raises(AdapterError, match=line):
+            async with AsyncEmitter(url) as other:
+                await other.emit("hi")
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("adapter", [RedisAdapter, ShardedRedisAdapter, RedisStreamsAdapter])
 def test_tls_a_unix_socket_a_password_and_a_user_of_few_rights_lead_to_the_same_redis(
     adapter: Any, tmp_path: Path

@@ -96,6 +96,8 @@ class RedisAddress:
     def error(self, cause: BaseException) -> AdapterError:
         """One line about what Redis, or the way to it, refused."""
         reason = " ".join(str(cause).split()) or type(cause).__name__
+        if "unknown command" in reason:
+            reason = f"too old for the {self.dialect} adapter: {reason.partition(',')[0]}"
         if self.sentinels:
             reason = reason.partition(" : <")[0]  # redis-py shows its objects behind it
         return AdapterError(f"Redis at {self.shown}: {reason}")
