@@ -106,6 +106,7 @@ class FarMesh:
         If another node has this one's tag, `draw` gives another tag, before any session is found by it.
         """
         self._lines.listen(self._prefix, self._on_greeting)
+        self._timer = asyncio.get_running_loop().call_later(GREET_EVERY, self._tick)
         while True:
             self._lines.listen(self._prefix + self.tag, partial(self._on_frame, self.tag))
             await self._lines.settled()
@@ -116,7 +117,6 @@ class FarMesh:
                 break
             self._say_all(_FAREWELL)
             self._node = replace(self._node, tag=draw())
-        self._timer = asyncio.get_running_loop().call_later(GREET_EVERY, self._tick)
 
     async def _meet(self) -> None:
         there = await self._lines.count(self._prefix)
