@@ -122,6 +122,7 @@ class EngineOptions:
     cors_credentials: bool = False
     trusted_proxies: tuple[str, ...] = ("127.0.0.1", "::1")
     allow_request: AllowRequest | None = None
+    initial_packet: str | bytes | None = None  # a message that each new session is sent first
     limits: Limits = field(default_factory=Limits)
 
 
@@ -148,6 +149,9 @@ def engine_options(
     check_switches({name: others[name] for name in SWITCHES})
     if allow_request is not None and not callable(allow_request):
         raise ConfigError(f"allow_request={allow_request!r:.80}: a function of the request")
+    initial = others["initial_packet"]
+    if initial is not None and not isinstance(initial, str | bytes):
+        raise ConfigError(f"initial_packet={initial!r:.80}: a message, as str or bytes")
     if limits is not None and not isinstance(limits, Limits):
         raise ConfigError(f"limits={limits!r:.80}: Limits(...)")
     return EngineOptions(
@@ -217,6 +221,12 @@ ELSEWHERE = {  # what other servers call it
     "logger": "the logger named flocket, of logging",
     "engineio_logger": "the logger named flocket, of logging",
 }
+NEEDLESS = {  # options of Node's that change nothing here, and why
+    "add_trailing_slash": "a path is served with its last slash and without",
+    "destroy_upgrade": "a WebSocket of another path is the application's beside, or refused at once",
+    "destroy_upgrade_timeout": "a WebSocket of another path is the application's beside, or refused at once",
+    "ws_engine": "there is one",
+}
 
 
 def refuse_unknown(unknown: Iterable[str], init: Callable[..., None]) -> None:
@@ -228,6 +238,8 @@ def refuse_unknown(unknown: Iterable[str], init: Callable[..., None]) -> None:
         parameters = signature(init).parameters.values()
         options = [parameter.name for parameter in parameters if parameter.kind is Parameter.KEYWORD_ONLY]
         snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+        if snake in NEEDLESS:
+            raise ConfigError(f"{name!r:.80} is no option, nor needed: {NEEDLESS[snake]}")
         meant = ELSEWHERE.get(snake) or next(iter(get_close_matches(snake, options, 1)), None)
         says = f"here it is {meant}" if meant else f"there are {', '.join(options)}"
         raise ConfigError(f"{name!r:.80} is no option: {says}")

@@ -334,3 +334,15 @@ def test_at_the_end_those_who_still_wait_for_their_round_get_everything() -> Non
         ears.session.send(text("last words"))
     world.engine.close()
     assert all(transport.sent == [b"4last words"] for transport, _ in clients)
+
+
+def test_a_new_session_is_sent_the_initial_packet_first() -> None:
+    for query, expected in (("EIO=4", b"4hello"), ("EIO=3", b"4hello")):
+        world = World(initial_packet="hello", allow_eio3=True)
+        over = world.upgrade(f"{query}&transport=websocket").accepted
+        assert [frame.payload[:1] for frame in over.frames[:1]] == [b"0"]
+        assert over.sent[1:] == [expected]
+        ears = world.poller(f"{query}&transport=polling")
+        ears.session.send(text("then"))
+        polled = world.poll(ears.session.id, f"{query}&transport=polling").result.body
+        assert polled == {"EIO=4": b"4hello\x1e4then", "EIO=3": b"6:4hello5:4then"}[query]

@@ -36,7 +36,7 @@ HIGH_WATER = 65_536  # bytes: asyncio's own mark
 # Sessions that are written to before the loop reads again. A write takes some 5 us, nearly all of it in the kernel: a
 # room of thousands would hold up everybody else. And what arrives meanwhile is joined to what still waits for the rest:
 # with four broadcasts in flight to 500 clients a write carries 3.7 of them on average; 2.4 with one round for all.
-AT_ONCE = 128
+AT_ONCE = 64
 
 
 class Engine:
@@ -188,7 +188,7 @@ class Engine:
         session = transport.session = self._add(sid, exchange.request, transport)
         transport.attach(exchange)
         transport.send([self._greeting(session)])
-        session.handler = self._on_session(session)
+        self._begin(session)
 
     def _open_websocket(self, upgrade: Upgrade) -> None:
         sid = self._make_sid()
@@ -197,13 +197,18 @@ class Engine:
         session = self._add(sid, upgrade.request, carrier_of(transport, upgrade.request))
         transport.receiver = session
         session.send(self._greeting(session))
-        session.handler = self._on_session(session)
+        self._begin(session)
 
     def _add(self, sid: str, request: Request, transport: Carrier) -> Session:
         session = Session(sid, revision(request.query), request, self, transport)
         self.sessions[sid] = session
         self.counters.handshakes += 1
         return session
+
+    def _begin(self, session: Session) -> None:
+        if self.options.initial_packet is not None:
+            session.send_message(self.options.initial_packet)
+        session.handler = self._on_session(session)
 
     def _greeting(self, session: Session) -> Frame:
         options = self.options

@@ -127,6 +127,7 @@ class EngineServer(EngineApp):
         cors_credentials: bool = False,
         trusted_proxies: Sequence[str] = ("127.0.0.1", "::1"),
         allow_request: AllowRequest | None = None,
+        initial_packet: str | bytes | None = None,
         limits: Limits | None = None,
         **unknown: Never,
     ) -> None:

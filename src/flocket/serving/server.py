@@ -72,6 +72,7 @@ class Server(EngineApp, SocketsServer[T]):
         cors_credentials: bool = False,
         trusted_proxies: Sequence[str] = ("127.0.0.1", "::1"),
         allow_request: AllowRequest | None = None,
+        initial_packet: str | bytes | None = None,
         parser: str | Parser = "json",
         data: Callable[[], T] | None = None,
         lifespan: Lifespan | None = None,
