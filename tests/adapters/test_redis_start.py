@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 import pytest
-from tests.support.polling import wait_for
+from tests.support.polling import until, wait_for
 from tests.support.redis import RedisServer, free_port
 
 from flocket import AdapterError, ConfigError, Emitter, RedisAdapter, RedisStreamsAdapter
@@ -99,3 +99,36 @@ def test_an_adapter_that_is_closed_as_it_loses_redis_ends(adapter: Any) -> None:
 
     with RedisServer() as server:
         asyncio.run(scene(server.url))
+
+
+@pytest.mark.parametrize("last", [b"PING", b"INFO", b"CLIENT"])
+def test_a_redis_that_falls_silent_is_given_up(last: bytes) -> None:
+    import hiredis
+
+    replies = {b"PING": b"+PONG\r\n", b"INFO": b"$19\r\nredis_version:7.0.0\r\n", b"CLIENT": b":1\r\n"}
+
+    there: set[asyncio.StreamWriter] = set()
+
+    async def stops(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there.add(writer)
+        commands = hiredis.Reader(notEnoughData=None)
+        said: list[bytes] = []
+        while data := await reader.read(65536):
+            commands.feed(data)
+            while (command := commands.gets()) is not None:
+                if last not in said:
+                    writer.write(replies.get(command[0], b""))
+                said.append(command[0])
+        writer.close()
+        there.discard(writer)
+
+    async def scene() -> None:
+        server = await asyncio.start_server(stops, "127.0.0.1", 0)
+        with pytest.raises(AdapterError, match="no answer in time"):
+            async with asyncio.timeout(15):
+                await RedisStreamsAdapter(port=server.sockets[0].getsockname()[1]).start()
+        server.close()
+        await server.wait_closed()
+        await until(lambda: not there)
+
+    asyncio.run(scene())

@@ -14,7 +14,6 @@ from flocket.adapters.buses.redis import RedisBus
 from flocket.adapters.buses.redis_address import RedisAddress, require_redis
 from flocket.adapters.buses.redis_cluster import RedisClusterBus
 from flocket.adapters.buses.redis_endpoint import Endpoint, NotYet
-from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.counters import AdapterCounters
 from flocket.adapters.redis_lines import RedisLines
 from flocket.errors import AdapterError, ConfigError
@@ -95,13 +94,7 @@ class RedisFactory:
         require_redis()
         client, address = self._client, self._address
         endpoint = Endpoint.of(address) if address is not None else Endpoint.of_client(client)
-        connection = await endpoint.connect()
-        try:
-            info = _info(await connection.ask("INFO"))
-        except ReplyError as error:
-            raise AdapterError(f"Redis at {endpoint.shown}: {error}") from None
-        finally:
-            connection.close()
+        info = _info(await endpoint.answer_to("INFO"))
         version = info.get("redis_version", "0")
         needed = _NEEDED[self.dialect]
         if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < needed:

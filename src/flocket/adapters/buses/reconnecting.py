@@ -11,7 +11,7 @@ import contextlib
 import logging
 import random
 
-from flocket.adapters.buses.redis_endpoint import Endpoint
+from flocket.adapters.buses.redis_endpoint import Endpoint, NotYet
 from flocket.adapters.buses.resp import OnPush, ReplyError, RespConnection
 from flocket.errors import AdapterError
 
@@ -22,6 +22,7 @@ log = logging.getLogger("flocket")
 FIRST_DELAY = 0.05  # seconds before the second attempt; doubled for each one after it
 LAST_DELAY = 0.9  # seconds: a server that returns is found again within one
 IDLE_TIME = 3.0  # seconds of silence after which the server is asked for a sign of life
+OPENED_TIME = 6.0  # seconds for what a new connection begins with: a server that has stopped still takes bytes
 PROBE_TIME = 4.0  # seconds for that sign: with IDLE_TIME, a dead way is noticed within 10
 
 
@@ -79,7 +80,11 @@ class Reconnecting:
     async def _open(self) -> None:
         connection = await self.endpoint.connect(self.push())
         try:
-            await self.opened(connection)
+            async with asyncio.timeout(OPENED_TIME):
+                await self.opened(connection)
+        except TimeoutError:
+            connection.abort()
+            raise NotYet(f"Redis at {self.endpoint.shown}: no answer in time") from None
         except BaseException:
             connection.abort()
             raise

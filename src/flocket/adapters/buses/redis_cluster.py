@@ -45,13 +45,7 @@ class RedisClusterBus(RedisBus):
     # -- life ---------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        connection = await self.endpoint.connect()
-        try:
-            owners = _owners(await connection.ask("CLUSTER", "SLOTS"), self.endpoint.host)
-        except ReplyError as error:
-            raise AdapterError(f"Redis at {self.endpoint.shown}: {error}") from None
-        finally:
-            connection.close()
+        owners = _owners(await self.endpoint.answer_to("CLUSTER", "SLOTS"), self.endpoint.host)
         if None in owners:
             raise NotYet(f"Redis Cluster at {self.endpoint.shown}: not every slot has a master yet")
         self._owners = [owner for owner in owners if owner is not None]

@@ -136,6 +136,19 @@ class Endpoint:
             raise
         return connection
 
+    async def answer_to(self, *words: str) -> Any:
+        """Connect, have the reply to one command, and disconnect. Raises AdapterError."""
+        connection = await self.connect()
+        try:
+            async with asyncio.timeout(GREETING_TIME):
+                return await connection.ask(*words)
+        except ReplyError as error:
+            raise AdapterError(f"Redis at {self.shown}: {error}") from None
+        except TimeoutError as error:
+            raise NotYet(f"Redis at {self.shown}: {_reason(error)}") from None
+        finally:
+            connection.close()
+
     async def _open(self, on_push: OnPush | None) -> RespConnection:
         loop = asyncio.get_running_loop()
         if self.path:
