@@ -11,7 +11,7 @@ import pytest
 
 from flocket import Adapter, Server
 from flocket.demo.page import page
-from flocket.serving.asgi import ASGIApp
+from flocket.serving.asgi_types import ASGIApp
 from flocket.serving.health import Health
 from flocket.serving.routes import routes_of
 

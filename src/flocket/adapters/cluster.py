@@ -19,19 +19,12 @@ from flocket.adapters.brain import ClusterNamespace
 from flocket.adapters.bus import Bus, Interest, NodeIdentity, PeerEvents
 from flocket.adapters.counters import AdapterCounters
 from flocket.adapters.lines import BusLines
-from flocket.adapters.link import Link, Receive
-from flocket.adapters.moving import Moving
+from flocket.adapters.link import Receive
+from flocket.adapters.native_namespace import NativeNamespace
 from flocket.adapters.peers import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Order, Peers
-from flocket.adapters.questions import Question
-from flocket.adapters.translate import options_of
 from flocket.adapters.wire.native import Native
 from flocket.codec.errors import DecodeError
-from flocket.codec.socketio import Packet
 from flocket.engine.sid import make_tag
-from flocket.errors import EncodeError
-from flocket.sockets.parsers import Encoded
-from flocket.sockets.recovery import Restored, Saved
-from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
     from flocket.sockets.adapter import Adapter
@@ -91,7 +84,7 @@ class ClusterAdapter:
     def __call__(self, nsp: Namespace[Any]) -> Adapter:
         """The adapter of one namespace."""
         self._tag = lambda: nsp.server._tag
-        return _Namespace(nsp, self)
+        return NativeNamespace(nsp, self)
 
     # -- life ---------------------------------------------------------------------------------------------
 
@@ -255,120 +248,3 @@ class ClusterAdapter:
         if self._namespaces.get(name, (None,))[0] is adapter:
             del self._namespaces[name]
             self.bus.unsubscribe(self.channel(name))
-
-
-class _Namespace(ClusterNamespace):
-    def __init__(self, nsp: Namespace[Any], cluster: ClusterAdapter) -> None:
-        super().__init__(nsp, cluster.requests_timeout)
-        self._cluster = cluster
-        self._moving: Moving | None = None
-
-    def make_link(self) -> Link:
-        link = _NativeLink(self, self._cluster)
-        if self.log is not None:
-            catch_up = getattr(self._cluster.bus, "catch_up", _nothing)
-            self._moving = Moving(self, self.log, link.subscribe_room, link.unsubscribe_room, catch_up)
-            link.holds = self._moving.holds
-        return link
-
-    def persist_session(self, saved: Saved) -> None:
-        super().persist_session(saved)
-        if self._moving is not None:
-            self._moving.keep(saved)
-
-    async def restore_session(self, pid: str, offset: str | None) -> Restored | None:
-        here = self.log is not None and self.log.rooms_of(pid) is not None
-        if here or self._moving is None or not self._cluster.peers:
-            return await super().restore_session(pid, offset)
-        return await self._moving.fetch(pid, offset)
-
-    def _answer(self, message: m.Message) -> None:
-        if self._moving is None or not isinstance(message, m.FindSession | m.TakeSession):
-            super()._answer(message)
-        elif isinstance(message, m.FindSession):
-            self._reply(message.uid, self._moving.find(message))
-        else:
-            # In a turn of its own: it reads what the others wrote, and this word came in the midst of reading.
-            asyncio.get_running_loop().call_soon(self._give, self._moving, message)
-
-    def _give(self, moving: Moving, message: m.TakeSession) -> None:
-        try:
-            self._reply(message.uid, moving.give(message))
-        except EncodeError as error:
-            log.warning("%s: a session cannot move to another node: %s", self.nsp.name, error)
-            nothing = m.TakeSessionResponse(uid=self.link.uid, nsp=self.nsp.name, request_id=message.request_id)
-            self._reply(message.uid, nothing)
-
-
-def _nothing() -> None:
-    pass
-
-
-class _NativeLink(Link):
-    """One namespace's way to the others, in our dialect."""
-
-    def __init__(self, adapter: ClusterNamespace, cluster: ClusterAdapter) -> None:
-        assert cluster.node is not None, "ClusterAdapter.start() comes before the namespaces"
-        self.uid = cluster.node.uid
-        self.counters = cluster.counters
-        self._adapter = adapter
-        self._cluster = cluster
-        self._nsp = adapter.nsp
-        self._interest = cluster._interest is not None
-        self._events = 0
-        self.holds: Callable[[str], bool] = lambda room: False
-
-    async def open(self, receive: Receive) -> None:
-        self._cluster.enter(self._adapter, receive)
-        await self._cluster.bus.settled()
-
-    async def close(self) -> None:
-        self._cluster.leave(self._adapter)
-
-    def say(self, message: m.Message, to: str = "") -> bool:
-        if to or isinstance(message, m.Response):
-            return self._cluster.say_all(message, to)
-        return self._cluster.say(self._cluster.channel(self._nsp.name), message)
-
-    def broadcast(self, packet: Packet, target: Target) -> Encoded | None:
-        encoded = self._nsp._parser.encode(packet, target.compress)
-        frames = tuple([(frame.binary, frame.payload) for frame in encoded.frames])
-        self._events += 1
-        encoded.event = f"{self.uid}-{self._events}"
-        said = m.BroadcastFrames(
-            uid=self.uid, nsp=self._nsp.name, frames=frames, opts=options_of(target), event=self._events
-        )
-        if target.rooms is not None and self._interest:
-            self._cluster.say_where(target.rooms, self._nsp.name, said)
-        else:
-            self.say(said)
-        return encoded
-
-    def ask(self, question: Question, message: m.Message) -> None:
-        # Every node answers, also one that has no such namespace: who is expected is known.
-        question.expect_nodes(self._cluster.peers)
-        self._cluster.say_all(message)
-
-    async def server_count(self) -> int:
-        return 1 + len(self._cluster.peers)
-
-    async def drained(self) -> None:
-        await self._cluster.bus.drained()
-
-    async def settled(self) -> None:
-        await self._cluster.bus.settled()
-
-    def room_created(self, room: str) -> None:
-        self.subscribe_room(room)
-
-    def room_deleted(self, room: str) -> None:
-        if not self.holds(room):
-            self.unsubscribe_room(room)
-
-    def subscribe_room(self, room: str) -> None:
-        if self._interest:
-            self._cluster.bus.subscribe(self._cluster.channel(self._nsp.name) + room)
-
-    def unsubscribe_room(self, room: str) -> None:
-        if self._interest:
-            self._cluster.bus.unsubscribe(self._cluster.channel(self._nsp.name) + room)

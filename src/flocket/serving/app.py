@@ -16,7 +16,8 @@ from flocket.engine.engine import Engine
 from flocket.errors import NotRunning
 from flocket.observe import Counters
 from flocket.options import EngineOptions
-from flocket.serving.asgi import ASGIApp, AsgiFace, Receive, Scope, Send, request_of
+from flocket.serving.asgi import AsgiFace, request_of
+from flocket.serving.asgi_types import ASGIApp, Receive, Scope, Send
 from flocket.serving.client_files import ClientFiles
 from flocket.serving.lifespan import LAST_CALLS, report, serve_lifespan
 from flocket.serving.paths import below, left_of_mount

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flocket.serving.asgi import ASGIApp, Receive, Scope, Send
+from flocket.serving.asgi_types import ASGIApp, Receive, Scope, Send
 from flocket.serving.lifespan import serve_lifespan
 from flocket.serving.paths import left_of_mount
 from flocket.serving.routes import EngineLike

@@ -19,54 +19,19 @@ from flocket.errors import ConfigError
 from flocket.options import AllowRequest, Cookie, CorsOrigins, Limits, engine_options_among, refuse_unknown
 from flocket.serving.app import EngineApp
 from flocket.serving.client_files import ClientFiles
+from flocket.serving.engine_events import ENGINE_EVENTS, EngineEvents
 from flocket.serving.runtime import AsyncioRuntime
 
 if TYPE_CHECKING:
-    from flocket.serving.asgi import ASGIApp
+    from flocket.serving.asgi_types import ASGIApp
 
-__all__ = ["EngineEvents", "EngineServer", "Session"]
+__all__ = ["EngineServer", "Session"]
 
 log = logging.getLogger("flocket")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-ENGINE_EVENTS = ("connection_error", "initial_headers", "headers")
 SESSION_EVENTS = ("connection", "message", "close")
-
-
-class EngineEvents:
-    """What a Server shows of its engine: how many clients, and the events of the engine itself."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    @property
-    def clients_count(self) -> int:
-        """Sessions of this process, of any transport."""
-        return self._engine.clients_count
-
-    @overload
-    def on(self, event: str, listener: None = None) -> Callable[[F], F]: ...
-
-    @overload
-    def on(self, event: str, listener: F) -> F: ...
-
-    def on(self, event: str, listener: F | None = None) -> F | Callable[[F], F]:
-        """`connection_error` (request, code, message, context), `initial_headers` and `headers` (headers, request).
-
-        `headers` is the list of an answer's (name, value) pairs, yours to append to.
-        """
-        if event not in ENGINE_EVENTS:
-            raise ConfigError(
-                f"{event!r}: the engine below a Server tells of {', '.join(ENGINE_EVENTS)}; "
-                "of clients io.on tells, and of sessions alone an EngineServer"
-            )
-
-        def register(function: F) -> F:
-            self._engine.on(event, function)
-            return function
-
-        return register if listener is None else register(listener)
 
 
 class Session:

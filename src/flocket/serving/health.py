@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from flocket.serving.asgi import ASGIApp, Receive, Scope, Send
+from flocket.serving.asgi_types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["Health"]
 

@@ -25,7 +25,7 @@ from flocket.cluster.listen import Listener
 from flocket.cluster.place import Sticky
 from flocket.cluster.runtime import Inherited
 from flocket.serving.app import LAST_PLACES, EngineApp
-from flocket.serving.asgi import ASGIApp
+from flocket.serving.asgi_types import ASGIApp
 from flocket.serving.beside import Beside
 from flocket.serving.health import Health
 from flocket.serving.membership import Membership, membership_of

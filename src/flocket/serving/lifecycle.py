@@ -20,7 +20,7 @@ from flocket.cluster.runtime import inherited
 from flocket.cluster.supervisor import Supervisor, own_command
 from flocket.cluster.watch import Sources
 from flocket.errors import ConfigError
-from flocket.serving.asgi import ASGIApp
+from flocket.serving.asgi_types import ASGIApp
 from flocket.serving.hosting import Serving
 from flocket.serving.speaking import show_log
 

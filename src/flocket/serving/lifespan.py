@@ -11,7 +11,7 @@ import logging
 from typing import Any, Protocol
 
 from flocket.errors import FlocketError
-from flocket.serving.asgi import ASGIApp, Receive, Scope, Send
+from flocket.serving.asgi_types import ASGIApp, Receive, Scope, Send
 
 __all__ = ["LAST_CALLS", "report", "serve_lifespan"]
 

@@ -26,7 +26,7 @@ from flocket.options import (
 )
 from flocket.serving.app import EngineApp
 from flocket.serving.client_files import ClientFiles
-from flocket.serving.engine_server import EngineEvents
+from flocket.serving.engine_events import EngineEvents
 from flocket.serving.runtime import AsyncioRuntime
 from flocket.sockets.contracts import Parser
 from flocket.sockets.generics import T
@@ -35,7 +35,7 @@ from flocket.sockets.server import ServerOptions
 
 if TYPE_CHECKING:
     from flocket.adapters.cluster import ClusterAdapter
-    from flocket.serving.asgi import ASGIApp
+    from flocket.serving.asgi_types import ASGIApp
     from flocket.serving.membership import Reach
 
 __all__ = ["Server"]
