@@ -1,6 +1,7 @@
 """A service of many workers with sessions. argv: port, workers, sticky; options as JSON in SERVER_OPTIONS, RUN_OPTIONS.
 
-`io` is for other ASGI servers, `app` a FastAPI application in which it is mounted.
+`io` is for other ASGI servers, `app` a FastAPI application in which it is mounted. Beside the three ways to stick there
+is "passing": by address, as where the kernel cannot do it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from flocket import Server, Socket
+from flocket.serving import lifecycle
 
 OPTIONS: dict[str, Any] = json.loads(os.environ.get("SERVER_OPTIONS", "{}"))
 io: Server = Server(**OPTIONS)
@@ -43,6 +45,11 @@ async def count(socket: Socket) -> list[int]:
     return [await io.to("everyone").count(), len(await io.fetch_sockets())]
 
 
+@io.on("stats")
+def stats(socket: Socket) -> dict[str, int]:
+    return io.stats()
+
+
 app = FastAPI()
 
 
@@ -54,5 +61,9 @@ def pid() -> int:
 app.mount("/realtime", io)
 
 if __name__ == "__main__":
+    sticky = sys.argv[3]
+    if sticky == "passing":
+        lifecycle.in_kernel = lambda: False  # type: ignore[attr-defined]  # not its own to offer, but its own to ask
+        sticky = "address"
     more = {"drain": 3.0, **json.loads(os.environ.get("RUN_OPTIONS", "{}"))}
-    io.run("127.0.0.1", int(sys.argv[1]), workers=int(sys.argv[2]), sticky=sys.argv[3], **more)  # type: ignore[arg-type]  # as the test says
+    io.run("127.0.0.1", int(sys.argv[1]), workers=int(sys.argv[2]), sticky=sticky, **more)  # type: ignore[arg-type]  # as the test says

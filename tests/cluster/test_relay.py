@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.cluster.tools import identity, runtime_folder, until
@@ -14,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from flocket import EngineServer, Session
-from flocket.adapters.buses.mesh import Mesh
+from flocket.adapters.buses.mesh import Mesh, Peer
 from flocket.cluster import relay_sender
 from flocket.cluster.ports import bind
 from flocket.cluster.relay import Relay
@@ -23,10 +24,10 @@ from flocket.serving.hosting import Serving
 
 
 class Worker:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: Any) -> None:
         self.mesh = Mesh(folder, identity())
         self.relay = Relay(self.mesh)
-        self.eio = EngineServer(max_payload=100_000, allow_eio3=True)
+        self.eio = EngineServer(max_payload=100_000, allow_eio3=True, **options)
         self.eio._front = self.relay.front(self.eio._engine)
         self.eio._tag = self.mesh.node.tag
         self.sessions: dict[str, Session] = {}
@@ -73,9 +74,9 @@ class Worker:
 
 
 @asynccontextmanager
-async def two() -> AsyncIterator[tuple[Worker, Worker]]:
+async def two(**options: Any) -> AsyncIterator[tuple[Worker, Worker]]:
     with runtime_folder() as folder:
-        a, b = Worker(folder), Worker(folder)
+        a, b = Worker(folder, **options), Worker(folder, **options)
         await a.start()
         await b.start()
         await until(lambda: all([p.up for p in w.mesh.peers.values()] == [True] for w in (a, b)))
@@ -104,6 +105,24 @@ def test_polls_and_posts_at_either_worker_are_one_session() -> None:
             assert a.heard == [f"up {n}" for n in range(10)]
             assert b.heard == []
             assert b.relay.relayed == 10
+
+    asyncio.run(main())
+
+
+def test_one_connection_serves_sessions_of_both_workers_in_turn_as_a_proxy_s_does() -> None:
+    async def main() -> None:
+        async with two() as (a, b):
+            sids = await a.open(), await b.open()
+            reader, writer = await asyncio.open_connection("127.0.0.1", b.port)
+            for n in range(10):
+                owner, sid = ((a, sids[0]), (b, sids[1]))[n % 2]
+                owner.sessions[sid].send(f"{n}")
+                writer.write(f"GET /engine.io/?{polling(sid)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = int(head.partition("content-length: ")[2].partition("\r")[0])
+                assert await reader.readexactly(length) == b"4%d" % n
+            assert b.relay.relayed == 5
+            writer.close()
 
     asyncio.run(main())
 
@@ -271,26 +290,82 @@ def test_the_death_of_the_owner_ends_what_waits_for_it_with_code_1() -> None:
     asyncio.run(main())
 
 
-def test_a_request_for_an_owner_that_hangs_waits_and_then_gets_503(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(relay_sender, "OWNER_TIME", 0.3)
+@contextmanager
+def hung(there: Worker, here: Worker) -> Iterator[Peer]:
+    """What the two say to each other meanwhile arrives afterwards, and `here` takes `there` for hung."""
+    (peer,), (other) = here.mesh.peers.values(), there.mesh.peers[here.mesh.node.tag]
+    links = [link for link in (peer.incoming, other.incoming) if link is not None]
+    takings = [link._take for link in links]
+    kept: list[tuple[Callable[..., None], tuple[object, ...]]] = []
+    for link, taking in zip(links, takings, strict=True):
+        link._take = lambda *said, taking=taking: kept.append((taking, said))
+    peer.up = False
+    for told in here.mesh.on_down:
+        told(peer, "hung")
+    try:
+        yield peer
+    finally:
+        for link, taking in zip(links, takings, strict=True):
+            link._take = taking
+        for taking, said in kept:
+            taking(*said)
+        there.mesh.tell_load(1)
+
+
+def test_polls_and_posts_wait_for_an_owner_that_hangs_as_long_as_their_client_does() -> None:
+    async def main() -> None:
+        async with two(ping_interval=0.4, ping_timeout=0.4) as (a, b):
+            sid = await a.open()
+            loop = asyncio.get_running_loop()
+            with hung(a, b) as peer:
+                begun = loop.time()
+                answers = await asyncio.gather(
+                    b.http(polling(sid)), b.http(polling(sid), "POST", b"4lost")
+                )
+                assert [(status, headers["retry-after"]) for status, headers, _ in answers] == [(503, "1")] * 2
+                assert 0.8 <= loop.time() - begun < 1.4
+            await until(lambda: peer.up)
+            assert a.heard == []
+
+    asyncio.run(main())
+
+
+def test_an_owner_that_goes_on_serves_what_waited_for_it() -> None:
+    async def main() -> None:
+        async with two() as (a, b):
+            sid, other = await a.open(), await a.open()
+            early = asyncio.create_task(b.http(polling(sid)))
+            await until(lambda: b.relay.pending == 1)
+            await asyncio.sleep(0.05)
+            with hung(a, b):
+                late = asyncio.create_task(b.http(polling(sid), "POST", b"4late"))
+                poll = asyncio.create_task(b.http(polling(other)))
+                await until(lambda: b.relay.pending == 3)
+                a.sessions[sid].send("to the early one")
+                await asyncio.sleep(0.3)
+                assert [late.done(), poll.done()] == [False, False]
+            assert (await late)[0] == 200
+            assert a.heard == ["late"]
+            assert (await early)[2] == b"4to the early one"
+            a.sessions[other].send("to the other")
+            assert (await poll)[2] == b"4to the other"
+            assert a.closed == []
+
+    asyncio.run(main())
+
+
+def test_an_upgrade_does_not_wait_long_for_an_owner_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_sender, "UPGRADE_TIME", 0.3)
 
     async def main() -> None:
         async with two() as (a, b):
             sid = await a.open()
-            (peer,) = b.mesh.peers.values()
-            peer.up = False
-            patient = asyncio.create_task(b.http(polling(sid), "POST", b"4late"))
-            await asyncio.sleep(0.15)
-            a.mesh.tell_load(1)  # it speaks again
-            assert (await patient)[0] == 200
-            assert a.heard == ["late"]
-            assert peer.incoming is not None
-            peer.up, taking = False, peer.incoming._take
-            peer.incoming._take = lambda kind, payload, fd: None
-            status, headers, _ = await b.http(polling(sid))
-            assert (status, headers["retry-after"]) == (503, "1")
-            peer.incoming._take = taking
-            await until(lambda: peer.up)
+            with hung(a, b):
+                with pytest.raises(InvalidStatus) as refused:
+                    await b.websocket(sid).__aenter__()
+                assert refused.value.response.status_code == 503
+            a.sessions[sid].send("still here")
+            assert (await b.http(polling(sid)))[2] == b"4still here"
 
     asyncio.run(main())
 

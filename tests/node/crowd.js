@@ -1,8 +1,9 @@
 // Many official clients of one service, driven by JSON lines: {"do": ..., ...}; each is answered with one line.
 // connect: `count` clients over `transports`; where: which worker has each; shout: each client shouts `times` times,
 // and what all heard is checked; heard: what each heard from one; echo: each asks `times` times; count: as the server
-// counts; counts: as each client's worker does; state: what went wrong;
-// close: all leave. With the argument "jsonp" the clients are of version 2.5 and poll by script elements.
+// counts; counts: as each client's worker does; stats: its counters, by each; state: what went wrong; close: all leave.
+// `ms` is how long to wait for what is asked. With the argument "jsonp" the clients are of version 2.5 and poll by script
+// elements.
 const jsonp = process.argv[3] === "jsonp";
 if (jsonp) require("./page.js");
 const io = jsonp ? require("socket.io-client-2") : require("socket.io-client").io;
@@ -47,7 +48,7 @@ const askOlder = (client, ms, event, ...args) => new Promise((resolve) => {
 const askNewer = (client, ms, event, ...args) => client.socket.timeout(ms).emitWithAck(event, ...args).catch((e) => String(e));
 const ask = jsonp ? askOlder : askNewer;
 
-const all = (event, ...args) => Promise.all(clients.map((client) => ask(client, 20000, event, ...args)));
+const all = (ms, event, ...args) => Promise.all(clients.map((client) => ask(client, ms, event, ...args)));
 
 const acts = {
   async connect({ count, ...options }) {
@@ -55,14 +56,17 @@ const acts = {
     return until(() => clients.every((client) => client.socket.connected), 40000);
   },
   async where() {
-    return all("where");
+    return all(20000, "where");
   },
-  async echo({ times }) {
+  async stats() {
+    return all(20000, "stats");
+  },
+  async echo({ times, ms = 20000 }) {
     let wrong = 0;
-    for (let n = 0; n < times; n += 1) wrong += (await all("echo", { n, b: Buffer.from([n]) })).filter((v) => v?.n !== n || v?.b?.[0] !== n).length;
+    for (let n = 0; n < times; n += 1) wrong += (await all(ms, "echo", { n, b: Buffer.from([n]) })).filter((v) => v?.n !== n || v?.b?.[0] !== n).length;
     return wrong;
   },
-  async shout({ times }) {
+  async shout({ times, ms = 30000 }) {
     for (const client of clients) client.heard.clear();
     for (let n = 0; n < times; n += 1) {
       for (const client of clients) client.socket.emit("shout", n);
@@ -70,7 +74,7 @@ const acts = {
     }
     const right = JSON.stringify([...Array(times).keys()]);
     const whole = (client) => client.heard.size >= clients.length && [...client.heard.values()].every((list) => list.length >= times);
-    await until(() => clients.every(whole), 30000);
+    await until(() => clients.every(whole), ms);
     return clients.filter((client) => client.heard.size !== clients.length ||
       [...client.heard.values()].some((list) => JSON.stringify(list) !== right)).length;
   },
@@ -79,7 +83,7 @@ const acts = {
     return ask(there, 10000, "count");
   },
   async counts() {
-    return all("count");
+    return all(10000, "count");
   },
   async connected({ ms }) {
     return until(() => clients.every((client) => client.socket.connected), ms);

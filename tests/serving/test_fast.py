@@ -14,6 +14,8 @@ from tests.serving.echo import EchoServer, run
 from tests.serving.peer import ACCEPT, Peer, head, masked, until, upgrade_head
 
 from flocket.options import EngineOptions, Limits
+from flocket.serving import ending
+from flocket.serving.unheard import Unheard
 
 uvloops = False
 
@@ -302,6 +304,32 @@ def test_a_head_that_does_not_come_is_a_408(sent: bytes) -> None:
         second.close()
 
     served(scenario, limited(header_time=0.2))
+
+
+def test_too_many_that_say_nothing_push_out_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    unheard = Unheard(most=3)
+    monkeypatch.setattr(ending, "unheard_of", lambda server: unheard)
+
+    async def scenario(server: EchoServer) -> None:
+        heard = await Peer.connect(server.port)
+        heard.send(head("/echo/"))
+        assert (await heard.answer()).status == 200
+        silent = [await Peer.connect(server.port) for _ in range(5)]
+        for peer in silent[:2]:
+            assert (await peer.answer()).status == 408
+            assert await peer.at_end()
+        (await Peer.connect(server.port)).close()
+        assert (await silent[2].answer()).status == 408
+        silent[3].send(head("/echo/"))  # its place is free again, as is that of the one who left
+        assert (await silent[3].answer()).status == 200
+        silent += [await Peer.connect(server.port) for _ in range(2)]
+        for peer in (heard, *silent[3:]):
+            peer.send(head("/echo/"))
+            assert (await peer.answer()).status == 200
+        for peer in (heard, *silent):
+            peer.close()
+
+    served(scenario, limited(header_time=60.0))
 
 
 def test_a_head_that_comes_in_pieces_but_in_time_is_served() -> None:

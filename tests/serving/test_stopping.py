@@ -5,11 +5,15 @@ Real processes and real signals.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -60,7 +64,7 @@ async def disconnect(socket, reason):
     print("left:", reason, flush=True)
 
 if __name__ == "__main__":
-    io.run(port=int(sys.argv[1]), drain=float(sys.argv[2]))
+    io.run(port=int(sys.argv[1]), drain=float(sys.argv[2]), workers=int(sys.argv[3]), sticky="none")
 """
 
 
@@ -92,9 +96,9 @@ def script(tmp_path: Path) -> Path:
     return path
 
 
-def start(script: Path, drain: float) -> AbstractContextManager[Program]:
+def start(script: Path, drain: float, workers: int = 1) -> AbstractContextManager[Program]:
     port = free_port()
-    return running([sys.executable, str(script), str(port), str(drain)], port)
+    return running([sys.executable, str(script), str(port), str(drain), str(workers)], port)
 
 
 def test_handlers_that_run_may_end_and_answer_before_clients_are_told(script: Path) -> None:
@@ -106,6 +110,60 @@ def test_handlers_that_run_may_end_and_answer_before_clients_are_told(script: Pa
         assert program.process.wait(5) == 0
         lines = program.printed().splitlines()
         assert lines[-4:] == ["working", "worked", "left: server shutting down", "end"]
+
+
+def asked(program: Program, target: str, body: bytes | None = None) -> tuple[int, str]:
+    """One request on a connection of its own: status and body."""
+    try:
+        with urllib.request.urlopen(program.url + target, body, timeout=5) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_until_clients_are_told_polls_are_served_and_readyz_says_no(script: Path, workers: int) -> None:
+    with start(script, 10, workers) as program:
+        wait_for(lambda: program.printed().count("begin") == workers)
+        opening = "/socket.io/?EIO=4&transport=polling"
+        mine = f"{opening}&sid={json.loads(asked(program, opening)[1][1:])['sid']}"
+        assert asked(program, mine, b"40")[0] == 200
+        assert asked(program, mine)[1].startswith("40{")
+        assert asked(program, mine, b'427["work",2]')[0] == 200
+        wait_for(lambda: "working" in program.printed())
+        program.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: asked(program, "/readyz")[0] == 503)
+        wait_for(lambda: asked(program, opening)[0] == 503)  # no new session, once each worker has heard
+        assert asked(program, mine) == (200, '437["done"]')
+        assert program.process.wait(5) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_once_clients_are_told_whoever_connects_is_refused_and_goes_elsewhere(script: Path, workers: int) -> None:
+    with start(script, 2, workers) as program, Peer(program.port) as peer:
+        peer.websocket.text('427["work",60]')
+        wait_for(lambda: "working" in program.printed())
+        program.process.send_signal(signal.SIGTERM)
+        wait_for(lambda: "left: server shutting down" in program.printed())
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", program.port))
+        assert "cancelled" not in program.printed()  # its worker has not ended
+        assert program.process.wait(5) == 0
+
+
+def test_while_a_worker_is_replaced_and_its_handlers_run_the_others_take_who_comes(script: Path) -> None:
+    with start(script, 10, 2) as program, Peer(program.port) as peer:
+        wait_for(lambda: program.printed().count("is ready") == 2)
+        peer.websocket.text('427["work",2]')
+        wait_for(lambda: "working" in program.printed())
+        program.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: program.printed().count("is ready") >= 3)
+        while "worked" not in program.printed():
+            assert asked(program, "/socket.io/?EIO=4&transport=polling")[0] == 200
+            assert asked(program, "/readyz")[0] == 200
+        assert peer.receive() == '437["done"]'
+        wait_for(lambda: program.printed().count("has ended") == 2)
 
 
 def test_handlers_that_do_not_end_in_time_are_cancelled(script: Path) -> None:

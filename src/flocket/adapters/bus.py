@@ -65,6 +65,10 @@ class Bus(ABC):
     async def settled(self) -> None:  # noqa: B027  # a default, for a bus that sends in place
         """Return once every `subscribe` so far is in effect: what an awaited `join` waits for."""
 
+    def stats(self) -> dict[str, int]:
+        """What it counts, for `io.stats()`."""
+        return {}
+
 
 @runtime_checkable
 class CountsNodes(Protocol):

@@ -75,6 +75,7 @@ class ClusterAdapter:
         self._key = key.encode() if isinstance(key, str) else key
         self._interval = heartbeat_interval
         self._peers = Peers(heartbeat_timeout)
+        self._left: set[str] = set()  # who said goodbye, until the bus says so too
         self._orders: OrderedDict[tuple[str, str], Order] = OrderedDict()
         self._namespaces: dict[str, tuple[ClusterNamespace, Receive]] = {}
         self._tag: Callable[[], str] = lambda: ""
@@ -93,7 +94,7 @@ class ClusterAdapter:
         node = self.node = self.node or make_identity(self._tag())
         self._wire = Native(node.uid, node.epoch, key=self._key, max_message=self.bus.max_message)
         if isinstance(self.bus, PeerEvents):
-            self.bus.on_peer_down = lambda uid, why: self._lost(uid)
+            self.bus.on_peer_down = self._on_peer_down
         await self.bus.start(node, self._on_message)
         self.bus.subscribe(self._everyone)
         self.bus.subscribe(self._inbox(node.uid))
@@ -110,12 +111,17 @@ class ClusterAdapter:
             self.say(self._everyone, m.Close(uid=self.node.uid, nsp=""))
             await self.bus.aclose()
 
+    def stats(self) -> dict[str, int]:
+        """The counters of this node's adapter, and of its bus."""
+        return self.counters.snapshot() | self.bus.stats()
+
     async def _beat(self) -> None:
         assert self.node is not None
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(1.0, self._interval))
             for uid in self._peers.sweep(loop.time()):
+                log.info("node %s is gone", uid)
                 self._lost(uid)
             if loop.time() - self._last_said >= self._interval:
                 self.say(self._everyone, m.Heartbeat(uid=self.node.uid, nsp=""))
@@ -193,7 +199,10 @@ class ClusterAdapter:
             case m.Heartbeat():
                 pass
             case m.Close():
-                self._peers.left(uid)
+                if self._told_of_peers:
+                    self._left.add(uid)
+                elif self._peers.left(uid):
+                    log.info("node %s has left", uid)
                 self._lost(uid)
             case _:
                 self._pass_on(message)
@@ -227,10 +236,16 @@ class ClusterAdapter:
             assert self.node is not None
             self.say_all(m.Absent(uid=self.node.uid, nsp=message.nsp, request_id=request_id), message.uid)
 
+    def _on_peer_down(self, uid: str, why: str) -> None:
+        if uid in self._left:
+            self._left.discard(uid)  # as it said: no news
+        elif why == "gone":
+            log.info("node %s is gone", uid)
+        self._lost(uid)
+
     def _lost(self, uid: str) -> None:
         for key in [key for key in self._orders if key[0] == uid and not self._told_of_peers]:
             del self._orders[key]
-        log.info("node %s is gone", uid)
         for adapter, _ in list(self._namespaces.values()):
             adapter.peer_lost(uid)
 

@@ -15,15 +15,19 @@ __all__ = ["Adopter"]
 
 
 HANDSHAKE_TIME = 10.0  # seconds for a TLS handshake, as for a request head: Limits.header_time
+HANDSHAKES = 1_000  # at once; one more pushes out the oldest, as with request heads
 
 
 class Adopter:
     """`adopt(sock)` serves a connection by a protocol that `make` gives, within TLS if there is a context."""
 
-    def __init__(self, make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None = None, handshakes: int = HANDSHAKES
+    ) -> None:
         self._make = make
         self._tls = tls
-        self._adopting: set[asyncio.Task[None]] = set()
+        self._handshakes = handshakes
+        self._adopting: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._loop = asyncio.get_running_loop()
 
     @property
@@ -34,8 +38,12 @@ class Adopter:
     def adopt(self, sock: socket.socket, read: bytes = b"") -> None:
         """Serve it; `read` is what was read of it already."""
         task = self._loop.create_task(self._serve(sock, read))
-        self._adopting.add(task)
-        task.add_done_callback(self._adopting.discard)
+        self._adopting[task] = None
+        task.add_done_callback(self._done)
+        if self._tls is not None and len(self._adopting) > self._handshakes:
+            oldest = next(iter(self._adopting))
+            del self._adopting[oldest]
+            oldest.cancel()
 
     async def aclose(self) -> None:
         """Drop what no protocol has yet: a TLS handshake that takes long."""
@@ -43,6 +51,9 @@ class Adopter:
             task.cancel()
         if self._adopting:
             await asyncio.wait(self._adopting)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._adopting.pop(task, None)
 
     async def _serve(self, sock: socket.socket, read: bytes) -> None:
         make = self._make if not read else lambda: _Fed(self._make(), read)

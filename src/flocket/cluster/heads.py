@@ -82,8 +82,7 @@ class Heads:
             sock.recv(65_536)  # unread bytes make close() send RST, which may erase the answer
         try:
             sock.send(b"HTTP/1.1 %d " % status + _ANSWERS[status] + _AND_CLOSE)
-            # 503 may be said of what was offered to a worker that hangs: its copy must be of no use any more.
-            sock.shutdown(socket.SHUT_RDWR if status == 503 else socket.SHUT_WR)
+            sock.shutdown(socket.SHUT_WR)
         except OSError:
             sock.close()
             return

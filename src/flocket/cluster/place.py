@@ -22,10 +22,9 @@ __all__ = ["DRAINING", "Placement", "Sticky"]
 Sticky = Literal["session", "address", "none"]
 
 DRAINING = 0xFFFF_FFFF  # the load of a worker that wants no new sessions
-OWNER_TIME = 5.0  # seconds that a request waits for an owner that hangs; then 503 with Retry-After
+OWNER_TIME = 5.0  # seconds for an owner to take a connection; then its requests are relayed, as it may hang
 NEW_TIME = 0.5  # seconds for a sibling to take a new session that it need not have
 TELL_LOAD = 0.05  # seconds between two words about our load, while it changes
-_HOLD = 0.25  # seconds until we look again at an owner that could not be asked
 
 
 class Placement:
@@ -58,13 +57,12 @@ class Placement:
         self._arrived = 0  # adopted since `_load` was last asked: a burst comes faster than it can be counted
         self._known = load()
         self._telling: asyncio.TimerHandle | None = None
-        self._holding: dict[socket.socket, asyncio.TimerHandle] = {}
         self._loop = asyncio.get_running_loop()
 
     @property
     def pending(self) -> int:
         """Connections that are on no worker yet: they count in draining."""
-        return len(self.heads) + self.handoff.pending + len(self._holding)
+        return len(self.heads) + self.handoff.pending
 
     def arrive(self, sock: socket.socket) -> None:
         """A connection that was just accepted."""
@@ -80,10 +78,6 @@ class Placement:
         self._closed = True
         self.heads.close()
         self.handoff.close()
-        for sock, timer in list(self._holding.items()):
-            timer.cancel()
-            sock.close()
-        self._holding.clear()
         if self._telling is not None:
             self._telling.cancel()
 
@@ -92,57 +86,26 @@ class Placement:
     def _place(self, sock: socket.socket, verdict: Verdict) -> None:
         if self._sticky == "session" and verdict.kind is Kind.OWNED:
             assert verdict.tag is not None
-            self._to_owner(sock, verdict.tag, self._loop.time() + OWNER_TIME - MARGIN)
+            self._to(self._owner(verdict.tag), sock, OWNER_TIME - MARGIN)
             return
         peer = None
         if self._sticky == "address":
-            if verdict.proxied and not self._warned:
+            if self._slots:
+                peer = self._by_address(sock)
+            if verdict.proxied and peer is None and not self._warned:  # by the worker that is to have them all
                 self._warned = True
                 self._warn(
                     "requests come through a proxy, so that all have its address: "
                     'sticky="address" puts them on one worker; use sticky="session"'
                 )
-            if self._slots:
-                peer = self._by_address(sock)
         elif self._sticky == "session" and verdict.kind is Kind.NEW and (self.draining or not self._chosen):
             peer = self._least_loaded()
-        if peer is None:
-            self._keep(sock)
-        else:
-            self._to_sibling(sock, peer)
+        self._to(peer, sock, NEW_TIME)
 
-    def _to_owner(self, sock: socket.socket, tag: str, until: float) -> None:
+    def _owner(self, tag: str) -> Peer | None:
+        """Who has the session, if it can take a connection. What hangs is waited for by the relay, not here."""
         peer = self.mesh.peers.get(tag)
-        if peer is None:
-            self._keep(sock)  # it is ours, or its owner is dead: code 1, at once
-            return
-        left = until - self._loop.time()
-        if left <= 0:
-            self.heads.refuse(sock, 503)
-        elif self.handoff.offer(peer, sock, lambda answer: self._owner_said(sock, answer), seconds=left):
-            pass
-        elif peer.up:
-            self._keep(sock)  # its queue is long: relay, in turn with the rest
-        else:
-            self._holding[sock] = self._loop.call_later(_HOLD, self._hold, sock, tag, until)
-
-    def _hold(self, sock: socket.socket, tag: str, until: float) -> None:
-        del self._holding[sock]
-        self._to_owner(sock, tag, until)
-
-    def _owner_said(self, sock: socket.socket, answer: Answer) -> None:
-        if answer is Answer.LATE:
-            self.heads.refuse(sock, 503)
-        elif answer is not Answer.YES:
-            self._keep(sock)  # it cannot take it: we relay; or it is dead: code 1
-
-    def _to_sibling(self, sock: socket.socket, peer: Peer) -> None:
-        def said(answer: Answer) -> None:
-            if answer is not Answer.YES:
-                self._keep(sock)
-
-        if not self.handoff.offer(peer, sock, said, seconds=NEW_TIME):
-            self._keep(sock)
+        return peer if peer is not None and peer.up else None
 
     def _least_loaded(self) -> Peer | None:
         """A sibling that carries clearly less than this worker, or None."""
@@ -173,6 +136,16 @@ class Placement:
         self._count()
         self._adopt(sock, read)
         return True
+
+    def _to(self, peer: Peer | None, sock: socket.socket, seconds: float) -> None:
+        """Pass it on; keep it if that cannot be: it is relayed then, or refused, or ours after all."""
+
+        def said(answer: Answer) -> None:
+            if answer is not Answer.YES:
+                self._keep(sock)
+
+        if peer is None or not self.handoff.offer(peer, sock, said, seconds=seconds):
+            self._keep(sock)
 
     def _keep(self, sock: socket.socket) -> None:
         self._count()

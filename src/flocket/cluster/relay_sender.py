@@ -33,7 +33,8 @@ from flocket.engine.engine import Engine
 
 __all__ = ["Forwarded"]
 
-OWNER_TIME = 5.0  # seconds that a request waits for an owner that hangs; then 503 with Retry-After
+UPGRADE_TIME = 5.0  # seconds that an upgrade waits for an owner that hangs: its client goes on polling
+LOOK_AGAIN = 0.25  # seconds between two looks whether an owner goes on: many requests may wait for it
 ACKNOWLEDGE = 16_384  # bytes that have left until the owner is told
 UNAVAILABLE: Headers = [("Retry-After", "1"), ("Content-Type", "text/plain")]
 
@@ -94,7 +95,7 @@ class Forwarded:
     def wait(self) -> None:
         """The owner hangs. It may come back."""
         loop = asyncio.get_running_loop()
-        deadline = time.monotonic() + OWNER_TIME
+        deadline = time.monotonic() + self._patience
 
         def look() -> None:
             if self.peer.up:
@@ -103,7 +104,7 @@ class Forwarded:
             elif time.monotonic() >= deadline:
                 self._unavailable()
             else:
-                self._timer = loop.call_later(0.1, look)
+                self._timer = loop.call_later(LOOK_AGAIN, look)
 
         look()
 
@@ -181,15 +182,20 @@ class Forwarded:
                 self._engine.upgrade(self._asked)  # to us it is unknown: code 1
             else:
                 self._engine.handle(self._asked)
-        elif self._transport is None and self._timer is None and self._sent > self.peer.heard and not self._is_poll:
-            # It may not have heard of this one. A poll waits all the same, as it would there: an error would end
-            # its session, which may go on any moment.
-            left = OWNER_TIME - (time.monotonic() - self._sent)
+        elif self._transport is None and self._timer is None and self._sent > self.peer.heard:
+            # It may not have heard of this one. What it has heard of waits there, as if it had come there.
+            left = self._patience - (time.monotonic() - self._sent)
             self._timer = asyncio.get_running_loop().call_later(max(0.0, left), self._still_hung)
 
     @property
-    def _is_poll(self) -> bool:
-        return not self._upgrade and self._asked.request.method == "GET"
+    def _patience(self) -> float:
+        """Seconds to wait for an owner that hangs; then 503 with Retry-After.
+
+        To the official client an error in place of a poll's or a post's answer is the end of the session, which
+        may go on any moment. So they wait as long as the client does itself: until its heartbeat gives it up.
+        """
+        options = self._engine.options
+        return UPGRADE_TIME if self._upgrade else options.ping_interval + options.ping_timeout
 
     # -- ends
 

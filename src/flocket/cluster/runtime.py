@@ -27,6 +27,7 @@ from flocket.engine.sid import make_tag
 from flocket.errors import ConfigError
 
 __all__ = [
+    "ALL_END",
     "Inherited",
     "clean",
     "environment",
@@ -37,6 +38,7 @@ __all__ = [
     "meeting_place",
 ]
 
+ALL_END = b"all end"  # said to a worker on its lifeline before it is told to end: no sibling will accept in its place
 _PATH_LIMIT = 90  # of the 104 bytes that macOS allows in a unix socket's path, less "/.tag0" and some
 _ABANDONED = 60.0  # seconds after which an empty folder is nobody's who is about to begin
 

@@ -3,8 +3,8 @@
 Knows processes, signals and the sockets that workers inherit; does not know what a worker does with them. It
 has no event loop and stands in front of nothing: while it is stopped or dead, the workers serve.
 
-Each worker has a lifeline, a socket pair. The worker writes "ready" to it once it serves; its end tells each
-side that the other is gone, whatever killed it.
+Each worker has a lifeline, a socket pair. The worker writes "ready" to it once it serves, and hears there that all
+are to end; its end tells each side that the other is gone, whatever killed it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from flocket.cluster.ports import Ports
-from flocket.cluster.runtime import environment
+from flocket.cluster.runtime import ALL_END, environment
 
 __all__ = ["Supervisor", "own_command"]
 
@@ -267,8 +267,13 @@ class Supervisor:
 
     def _stop(self) -> None:
         self._stopping = True
+        # They live on in the workers, until the last one accepts no more: then whoever comes is refused, and goes
+        # elsewhere, instead of waiting for nobody.
+        self._ports.close()
         for worker in self._workers.values():
             if not worker.told:
+                with contextlib.suppress(OSError):
+                    worker.line.send(ALL_END)
                 self._end(worker)
 
     def _reload(self) -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 
 from flocket.adapters.bus import Bus, NodeIdentity
 from flocket.adapters.buses.lanes import Lanes
-from flocket.adapters.buses.mesh import Mesh
+from flocket.adapters.buses.mesh import Mesh, Peer
 from flocket.cluster.adopt import Adopter
 from flocket.cluster.listen import Listener
 from flocket.cluster.place import Placement, Sticky
@@ -38,12 +38,13 @@ class Worker:
     def __init__(self, key: str, given: Inherited | None = None) -> None:
         self.number = given.worker if given is not None else 0
         folder = meeting_place(key)
-        self.mesh = Mesh(folder, make_identity(folder), worker=self.number)
+        self.mesh = Mesh(folder, make_identity(folder), worker=self.number, make_folder=lambda: meeting_place(key))
         self.relay = Relay(self.mesh)
         self.placement: Placement | None = None
         self._lanes = Lanes(self.mesh)
         self._given = given
         self._listener: Listener | None = None
+        self._all_end = False
         self._adopter: Adopter | None = None
 
     @property
@@ -57,12 +58,13 @@ class Worker:
     async def join(self) -> None:
         """Meet the siblings: before anything is served, as the session ids carry this worker's tag."""
         clean(self.mesh.folder)
+        self.mesh.on_down.append(_tell_of_a_hung)
         await self.mesh.start()
         await self.mesh.met(MEETING)
         if self._given is not None:
             lifeline = self._given.lifeline
             lifeline.setblocking(False)
-            asyncio.get_running_loop().add_reader(lifeline, self._on_lifeline)
+            asyncio.get_running_loop().add_reader(lifeline, self._read_lifeline)
 
     def accept(
         self,
@@ -99,10 +101,18 @@ class Worker:
         placing = self.placement.pending if self.placement is not None else 0
         return placing + (self._adopter.pending if self._adopter is not None else 0)
 
+    def drain(self) -> None:
+        """Take no new sessions, if a sibling can. Accept as ever, unless siblings do so on the same sockets."""
+        if self.placement is not None:
+            self.placement.drain()
+        if self._given is not None:
+            self._read_lifeline()  # what it says came before the signal, and may not have been read yet
+            if not self._all_end:
+                self._accept_no_more()
+
     def leave(self) -> None:
         """Accept no more, and take no new sessions; what came before is placed as ever, what waits is ended."""
-        if self._listener is not None:
-            self._listener.close()
+        self._accept_no_more()
         if self.placement is not None:
             self.placement.drain()
         self.relay.leave()
@@ -126,11 +136,23 @@ class Worker:
         with contextlib.suppress(OSError):
             self.mesh.folder.rmdir()  # the last one, mostly
 
-    def _on_lifeline(self) -> None:
+    def _accept_no_more(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+
+    def _read_lifeline(self) -> None:
         assert self._given is not None
         with contextlib.suppress(BlockingIOError):
-            if self._given.lifeline.recv(64):
-                return
-            asyncio.get_running_loop().remove_reader(self._given.lifeline)
-            log.error("the supervisor is gone: worker %d drains and ends", self.number)
-            os.kill(os.getpid(), signal.SIGTERM)  # one way to end, whoever wants it
+            said, told = self._given.lifeline.recv(64), self._all_end
+            self._all_end = True
+            if not said:
+                asyncio.get_running_loop().remove_reader(self._given.lifeline)
+                if not told:
+                    log.error("the supervisor is gone: worker %d drains and ends", self.number)
+                    os.kill(os.getpid(), signal.SIGTERM)  # one way to end, whoever wants it
+
+
+def _tell_of_a_hung(peer: Peer, why: str) -> None:
+    if why == "hung":
+        told = "worker %d (pid %d) does not answer: its clients wait; does a handler block it?"
+        log.warning(told, peer.worker, peer.pid)

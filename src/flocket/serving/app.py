@@ -140,22 +140,32 @@ class EngineApp:
         """A host that is not ours was asked to end: it may wait for what only we can end."""
         self._begin_rest(self._drain)
 
-    async def _rest_within(self, seconds: float) -> None:
-        """Come to rest, once: handlers that run may end and answer, clients are told, `disconnect` handlers end."""
-        await asyncio.shield(self._begin_rest(seconds))
+    async def _idle_within(self, seconds: float) -> None:
+        """Return once no handler runs."""
+        working = self._working()
+        if working:
+            await asyncio.wait(working, timeout=max(0.0, seconds))
 
-    def _begin_rest(self, seconds: float) -> asyncio.Task[None]:
+    async def _rest_within(self, seconds: float, telling: float | None = None) -> None:
+        """Come to rest, once: handlers that run may end and answer, clients are told, `disconnect` handlers end.
+
+        Clients are told after `telling` seconds at the latest; else after half of the time.
+        """
+        await asyncio.shield(self._begin_rest(seconds, telling))
+
+    def _begin_rest(self, seconds: float, telling: float | None = None) -> asyncio.Task[None]:
         if self._resting is None:
-            self._resting = self._runtime.create_task(self._come_to_rest(seconds, asyncio.current_task()))
+            told = seconds / 2 if telling is None else telling
+            self._resting = self._runtime.create_task(self._come_to_rest(seconds, told, asyncio.current_task()))
         return self._resting
 
-    async def _come_to_rest(self, seconds: float, caller: asyncio.Task[Any] | None) -> None:
+    async def _come_to_rest(self, seconds: float, telling: float, caller: asyncio.Task[Any] | None) -> None:
         self._engine.draining = True
         if self._siblings is not None:
             await self._siblings.leave(LAST_PLACES)
-        end = self._runtime.now() + seconds
-        # Half of the time for what began before: a busy server always has some handler running.
-        for until in (end - seconds / 2, end):
+        now = self._runtime.now()
+        # Not all of the time for what began before: a busy server always has some handler running.
+        for until in (now + telling, now + seconds):
             others = self._working() - {caller}  # a handler may close the server
             if others:
                 await asyncio.wait(others, timeout=max(0.0, until - self._runtime.now()))

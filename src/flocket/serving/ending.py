@@ -22,6 +22,7 @@ from flocket.serving.guard import Guard
 from flocket.serving.linger import linger
 from flocket.serving.response import answer
 from flocket.serving.routes import routes_of
+from flocket.serving.unheard import unheard_of
 from flocket.serving.upgrade import HttpUpgrade
 from flocket.serving.websocket import WebSocket
 
@@ -53,6 +54,7 @@ class EndingProtocol(HttpToolsProtocol):
         self._refusal: tuple[int, str] | None = None  # to be said once the answers before it have left
         self._stopping = False  # uvicorn is; the guard's timer is then that of the end
         self._over = False  # nothing that still comes is looked at
+        self._unheard = unheard_of(server_state)
 
     @property
     def siblings(self) -> Connections:
@@ -65,6 +67,7 @@ class EndingProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._over = True
+        self._unheard.discard(self)
         self._guard.stop()
         self._unset_keepalive_if_required()
         exchange, upgrade = self._exchange, self._upgrade
@@ -97,6 +100,10 @@ class EndingProtocol(HttpToolsProtocol):
 
     def _on_late(self) -> None:
         self._refuse(408, "Request Timeout")
+
+    def push_out(self) -> None:
+        """Too many have not said a word yet."""
+        self._on_late()
 
     def _refuse(self, status: int, text: str) -> None:
         """Answer for the engine, which never hears of this request; behind the answers that are owed before it."""

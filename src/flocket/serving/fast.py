@@ -50,6 +50,7 @@ class HttpProtocol(AnsweringProtocol):
             # asyncio does so only where the listening socket was made with the protocol's number: gunicorn's is not.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._guard.expect_head(self._on_late)
+        self._unheard.add(self)
 
     def data_received(self, data: bytes) -> None:
         if self._over or self._refusal is not None:
@@ -99,6 +100,7 @@ class HttpProtocol(AnsweringProtocol):
 
     def on_headers_complete(self) -> None:
         self._guard.head_ends()
+        self._unheard.discard(self)
         if self._over or self._refusal is not None or self.transport.is_closing():
             raise _RefusedError
         if not self._guard.admits(self.url, self.headers):

@@ -12,7 +12,7 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any
@@ -173,14 +173,13 @@ class _Host(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         loop = asyncio.get_running_loop()
         end = loop.time() + self._drain
-        if self._listener is not None:
-            self._listener.close()
         for member in self._members:
             member._engine.draining = True
         if self._membership is not None:
-            await self._membership.leave(LAST_PLACES)
+            self._membership.drain()
         # Before the connections are asked to end: a poll that waits is answered by its session's end.
-        await self._unless_forced(member._rest_within(end - loop.time()) for member in self._members)
+        await self._unless_forced(self._come_to_rest(end))
+        await self._accept_no_more()
         self.config.timeout_graceful_shutdown = max(AT_LEAST, end - loop.time())  # type: ignore[assignment]
         await super().shutdown(self._listening)
         for member in self._members:
@@ -190,20 +189,34 @@ class _Host(uvicorn.Server):
         if self._membership is not None:
             await self._membership.aclose()
 
-    async def _unless_forced(self, rests: Iterable[Coroutine[Any, Any, None]]) -> None:
-        forced = asyncio.ensure_future(self._forced.wait())
-        resting = [asyncio.ensure_future(rest) for rest in rests]
-        done = asyncio.gather(*resting, return_exceptions=True)
-        await asyncio.wait((done, forced), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
-        if not (done.done() or forced.done()):
-            log.info("handlers still run; they have up to %g s (a second Ctrl-C waits for nobody)", self._drain)
-            await asyncio.wait((done, forced), return_when=asyncio.FIRST_COMPLETED)
-        for task in (forced, *resting):
-            task.cancel()
-        for result in await done:
+    async def _come_to_rest(self, end: float) -> None:
+        loop = asyncio.get_running_loop()
+        told = end - self._drain / 2  # the latest: a busy server always has some handler running
+        # Until then connections are accepted: who polls comes on new ones, also for the answer of a handler that runs,
+        # and whoever asks `/readyz` is told no.
+        await asyncio.gather(*(member._idle_within(told - loop.time()) for member in self._members))
+        await self._accept_no_more()
+        rests = [member._rest_within(end - loop.time(), told - loop.time()) for member in self._members]
+        for result in await asyncio.gather(*rests, return_exceptions=True):
             if isinstance(result, Exception):
                 log.error("a server did not come to rest", exc_info=result)
-        await asyncio.gather(forced, return_exceptions=True)
+
+    async def _accept_no_more(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
+        if self._membership is not None:
+            await self._membership.leave(LAST_PLACES)
+
+    async def _unless_forced(self, rest: Coroutine[Any, Any, None]) -> None:
+        forced = asyncio.ensure_future(self._forced.wait())
+        resting = asyncio.ensure_future(rest)
+        await asyncio.wait((resting, forced), timeout=PATIENCE, return_when=asyncio.FIRST_COMPLETED)
+        if not (resting.done() or forced.done()):
+            log.info("handlers still run; they have up to %g s (a second Ctrl-C waits for nobody)", self._drain)
+            await asyncio.wait((resting, forced), return_when=asyncio.FIRST_COMPLETED)
+        for task in (forced, resting):
+            task.cancel()
+        await asyncio.gather(forced, resting, return_exceptions=True)
 
     async def serve_here(self) -> None:
         serving = asyncio.ensure_future(self._serve())

@@ -61,6 +61,10 @@ class Membership:
         """What came here and is owed to somebody: connections without a protocol, requests under relay."""
         return self.worker.pending + self.worker.relay.pending
 
+    def drain(self) -> None:
+        """Let siblings have the new sessions; whatever else comes is served and placed as ever."""
+        self.worker.drain()
+
     async def leave(self, seconds: float) -> None:
         """Accept no more, and let what is pending find its place, within `seconds`."""
         self.worker.leave()

@@ -151,10 +151,10 @@ class Server(EngineApp, SocketsServer[T]):
             await context.__aenter__()
             self._lifespan_context = context  # only what was entered is left
 
-    async def _come_to_rest(self, seconds: float, caller: asyncio.Task[Any] | None) -> None:
+    async def _come_to_rest(self, seconds: float, telling: float, caller: asyncio.Task[Any] | None) -> None:
         if self._far is not None:
             self._far.leave()
-        await super()._come_to_rest(seconds, caller)
+        await super()._come_to_rest(seconds, telling, caller)
 
     def _end_sessions(self) -> None:
         SocketsServer._end_sessions(self)

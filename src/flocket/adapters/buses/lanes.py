@@ -92,6 +92,9 @@ class Lane(Bus):
     def publish_any(self, channels: Collection[str], channel: str, data: bytes) -> bool:
         return self._bus.publish_any([self._full(one) for one in channels], self._full(channel), data)
 
+    def stats(self) -> dict[str, int]:
+        return self._bus.stats()
+
     def interested(self, channels: Collection[str]) -> Collection[str]:
         return self._bus.interested([self._full(one) for one in channels])
 

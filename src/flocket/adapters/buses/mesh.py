@@ -23,7 +23,7 @@ import msgspec
 from flocket.adapters.bus import NodeIdentity
 from flocket.adapters.buses.links import FRAME_LIMIT, QUEUE_MARK, Inbound, Outbound
 from flocket.engine.sid import TAG_LENGTH
-from flocket.errors import AdapterError
+from flocket.errors import AdapterError, FlocketError
 
 __all__ = ["BEAT", "FIRST_FREE_KIND", "HUNG_AFTER", "Mesh", "Peer"]
 
@@ -72,7 +72,13 @@ class Mesh:
     """This node's access to its siblings."""
 
     def __init__(
-        self, folder: Path, node: NodeIdentity, *, worker: int = 0, now: Callable[[], float] = time.monotonic
+        self,
+        folder: Path,
+        node: NodeIdentity,
+        *,
+        worker: int = 0,
+        now: Callable[[], float] = time.monotonic,
+        make_folder: Callable[[], object] = lambda: None,
     ) -> None:
         self.folder = folder
         self.node = node
@@ -84,6 +90,7 @@ class Mesh:
         self.on_up: list[Callable[[Peer], None]] = []
         self.on_down: list[Callable[[Peer, str], None]] = []  # "gone" or "hung"
         self._now = now
+        self._make_folder = make_folder  # again: others may tidy up where it is
         self._receivers: dict[int, Receiver] = {}
         self._strangers: dict[Inbound, float] = {}  # since when they have not greeted
         self._listening: socket.socket | None = None
@@ -101,18 +108,7 @@ class Mesh:
     async def start(self) -> None:
         """Listen, and open a link to every node in the folder."""
         self._loop = asyncio.get_running_loop()
-        path, unborn = self.folder / self.node.tag, self.folder / f".{self.node.tag}"
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listening.setblocking(False)
-        try:
-            listening.bind(str(unborn))
-            listening.listen(128)
-            unborn.rename(path)  # only now: who finds the name and is refused takes it for a dead node's
-        except OSError as error:
-            listening.close()
-            raise AdapterError(f"cannot listen at {path}: {error.strerror or error}") from error
-        self._listening = listening
-        self._loop.add_reader(listening, self._accept)
+        self._listen()
         self._ticked = self._beaten = self._now()
         self._look_around()
         self._timer = self._loop.call_later(TICK, self._tick)
@@ -175,11 +171,40 @@ class Mesh:
 
     # -- links
 
+    def _listen(self) -> None:
+        path, unborn = self.folder / self.node.tag, self.folder / f".{self.node.tag}"
+        listening = None
+        try:
+            listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            listening.setblocking(False)
+            listening.bind(str(unborn))
+            listening.listen(128)
+            unborn.rename(path)  # only now: who finds the name and is refused takes it for a dead node's
+        except OSError as error:
+            if listening is not None:
+                listening.close()
+            raise AdapterError(f"cannot listen at {path}: {error.strerror or error}") from error
+        if self._listening is not None:
+            self._loop.remove_reader(self._listening)
+            self._listening.close()
+        self._listening = listening
+        self._loop.add_reader(listening, self._accept)
+
+    def _reappear(self) -> None:
+        """Our name is gone, or all of the folder: whoever comes next would not find us."""
+        with contextlib.suppress(FlocketError):  # at the next heartbeat
+            self._make_folder()
+            self._listen()
+
     def _look_around(self) -> None:
         try:
             entries = os.listdir(self.folder)
+        except FileNotFoundError:
+            entries = []
         except OSError:
             return  # descriptors are out: at the next heartbeat
+        if self.node.tag not in entries:
+            self._reappear()
         for entry in entries:
             if len(entry) == TAG_LENGTH and entry != self.node.tag and entry not in self.peers:
                 self._open(entry)

@@ -104,6 +104,9 @@ class UnixBus(Bus):
         for _, answer in self._syncs.values():
             answer.cancel()
 
+    def stats(self) -> dict[str, int]:
+        return {"garbage": self.mesh.garbage, "dropped": self.mesh.dropped, "peers": len(self.peers())}
+
     # -- Interest, PeerEvents
 
     def publish_any(self, channels: Collection[str], channel: str, data: bytes) -> bool:
