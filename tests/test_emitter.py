@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -159,8 +160,41 @@ def test_what_goes_wrong_is_told_in_one_line_without_the_password() -> None:
             assert "password" in str(caught.value)
             assert "\n" not in str(caught.value)
         Emitter(f"redis://:right@127.0.0.1:{server.port}").emit("hi")
+        with pytest.raises(AdapterError, match="password"):
+            asyncio.run(AsyncEmitter(wrong.replace("redis", "redis+streams")).emit("hi"))
+        gc.collect()  # a connection that was left open would warn now
     with pytest.raises(AdapterError, match="connect"):
         asyncio.run(AsyncEmitter(f"redis://127.0.0.1:{free_port()}").emit("hi"))
+    with pytest.raises(AdapterError, match=r"No master found for 'main'$"):
+        Emitter(f"redis+sentinel://127.0.0.1:{free_port()}/main").emit("hi")
+
+
+def test_a_redis_too_old_for_sharded_pub_sub_is_told_in_one_line() -> None:
+    import hiredis
+
+    async def old_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        commands = hiredis.Reader(notEnoughData=None)
+        while data := await reader.read(65536):
+            commands.feed(data)
+            while (command := commands.gets()) is not None:
+                answers = {b"INFO": b"$17\r\ncluster_enabled:0\r\n", b"CLIENT": b"+OK\r\n"}
+                unknown = b"-ERR unknown command `%b`, with args beginning with: `x`\r\n" % command[0]
+                writer.write(answers.get(command[0], unknown))
+        writer.close()
+
+    async def test() -> None:
+        server = await asyncio.start_server(old_redis, "127.0.0.1", 0)
+        url = f"redis+sharded://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        line = r"^Redis at \S+: too old for the sharded adapter: unknown command `SPUBLISH`$"
+        with pytest.raises(AdapterError, match=line), Emitter(url) as emitter:
+            await asyncio.to_thread(emitter.emit, "hi")
+        with pytest.raises(AdapterError, match=line):
+            async with AsyncEmitter(url) as other:
+                await other.emit("hi")
+        server.close()
+        await server.wait_closed()
+
+    asyncio.run(test())
 
 
 @pytest.mark.parametrize("adapter", [RedisAdapter, ShardedRedisAdapter, RedisStreamsAdapter])
@@ -177,6 +211,7 @@ def test_tls_a_unix_socket_a_password_and_a_user_of_few_rights_lead_to_the_same_
         urls = [
             server.tls_url.replace("rediss", f"rediss{dialect}", 1).replace("//", "//emitter:secret@", 1),
             f"unix{dialect}://emitter:secret@{server.socket}",
+            f"unix{dialect}://{server.socket}?password=right",
             f"redis{dialect}://:right@{here}",
             f"redis{dialect}://emitter:secret@{here}",
         ]
@@ -205,11 +240,16 @@ def test_tls_a_unix_socket_a_password_and_a_user_of_few_rights_lead_to_the_same_
         "redis+sharded+streams://x",
         "redis://x:port",
         "redis://x/name",
+        "redis://[::1:6379",
+        "redis://:secret/1@x:6379",
+        "redis://:secret#1@x:6379",
+        "redis://:secret?1@x:6379",
     ],
 )
 def test_a_wrong_url_is_refused_with_what_is_right(wrong: str) -> None:
-    with pytest.raises(ConfigError, match="Redis URL"):
+    with pytest.raises(ConfigError, match="Redis URL") as caught:
         Emitter(wrong)
+    assert "secret" not in str(caught.value)
 
 
 def test_a_sentinel_url_names_the_sentinels_and_the_master() -> None:

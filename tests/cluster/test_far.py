@@ -14,6 +14,7 @@ from flocket.adapters.bus import NodeIdentity
 from flocket.cluster import far
 from flocket.cluster.far import FarMesh, FarPeer
 from flocket.cluster.relay_words import GONE, REQUEST
+from flocket.engine.sid import make_tag
 
 PREFIX = "some/socket.io"
 
@@ -70,9 +71,18 @@ class Node:
             self.mesh.receive(kind, lambda peer, data, fd: self.heard.append(data))
         self.mesh.on_down.append(lambda peer, why: self.down.append((peer.tag, why)))
 
+        self.drawn = 0
+
     @property
     def tag(self) -> str:
-        return self.node.tag
+        return self.mesh.tag
+
+    async def start(self) -> None:
+        await self.mesh.start(self.draw)
+
+    def draw(self) -> str:
+        self.drawn += 1
+        return make_tag(os.urandom)
 
     def peer(self, other: Node) -> FarPeer:
         return self.mesh.peers[other.tag]
@@ -91,7 +101,7 @@ class Node:
 async def started(broker: Broker, count: int) -> list[Node]:
     nodes = [Node(broker) for _ in range(count)]
     for node in nodes:
-        await node.mesh.start()
+        await node.start()
     return nodes
 
 
@@ -269,9 +279,54 @@ def test_another_life_of_a_tag_is_another_node() -> None:
         for channel in (f"{PREFIX}-relay#", f"{PREFIX}-relay#{b.tag}"):
             broker.hearers[channel].pop()  # b is dead, and nobody has noticed
         again = Node(broker, b.tag)
-        await again.mesh.start()
+        await again.start()
         await until(lambda: a.mesh.peers[b.tag] is not old)
         assert a.down == [(b.tag, "gone")]
+
+    run(main)
+
+
+def test_a_node_that_drew_the_tag_of_another_draws_again_and_takes_nothing_from_it() -> None:
+    async def main() -> None:
+        broker = Broker()
+        a, c = await started(broker, 2)
+        b = Node(broker, a.tag)
+        await b.start()
+        assert (b.drawn, a.drawn) == (1, 0)
+        assert a.tag != b.tag
+        a.tick()
+        await turns()
+        for node in (a, b, c):
+            assert {peer.uid for peer in node.mesh.peers.values()} == {
+                other.node.uid for other in (a, b, c) if other is not node
+            }
+        c.say(a, b"for a")
+        c.say(b, b"for b")
+        a.say(b, b"from a")
+        await turns()
+        assert (a.heard, b.heard) == ([b"for a"], [b"for b", b"from a"])
+        b.mesh.close()
+        await turns()
+        assert set(c.mesh.peers) == {a.tag}
+
+    run(main)
+
+
+def test_two_that_draw_one_tag_at_the_same_time_end_with_two() -> None:
+    async def main() -> None:
+        broker = Broker()
+        (c,) = await started(broker, 1)
+        a = Node(broker)
+        b = Node(broker, a.tag)
+        await asyncio.gather(a.start(), b.start())
+        a.tick()
+        b.tick()
+        await turns()
+        assert a.tag != b.tag
+        assert set(c.mesh.peers) == {a.tag, b.tag}
+        c.say(a, b"for a")
+        await turns()
+        assert (a.heard, b.heard) == ([b"for a"], [])
 
     run(main)
 

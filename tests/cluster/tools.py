@@ -14,8 +14,10 @@ from pathlib import Path
 from flocket.adapters.bus import NodeIdentity
 from flocket.engine.sid import make_tag
 
+PATIENCE = 20.0  # seconds: on a busy machine a process takes some to start; what must be quick is measured by itself
 
-async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+
+async def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """Let the loop turn until `condition` holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():
@@ -23,7 +25,7 @@ async def until(condition: Callable[[], object], seconds: float = 5.0) -> None:
         await asyncio.sleep(0.002)
 
 
-def wait_until(condition: Callable[[], object], seconds: float = 5.0) -> None:
+def wait_until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
     """The same without a loop."""
     deadline = time.monotonic() + seconds
     while not condition():

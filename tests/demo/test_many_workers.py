@@ -45,6 +45,7 @@ def test_a_worker_that_is_killed_takes_its_people_along_and_no_word_that_was_sai
     with contextlib.ExitStack() as stack:
         here = on_each_worker(stack, chat, "ada", "bo", "cy", "di", "ed")
         here[0].say("from worker 0", "a" * 24)
+        here[1].until(lambda: "from worker 0" in str(here[1].seen))  # what two workers say at once has no order
         here[1].say("from worker 1", "b" * 24)
         os.kill(dict(ready(chat))[0], signal.SIGKILL)
         wait_for(lambda: len(ready(chat)) == 3, 20)

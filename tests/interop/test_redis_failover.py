@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from tests.interop.test_redis_faults import Pair, pair
 from tests.support.polling import until, wait_for
 from tests.support.redis import RedisServer, redis_cluster
 
+from flocket import AsyncEmitter, Emitter
 from flocket.adapters.redis_classic import RedisAdapter
 from flocket.adapters.redis_sharded import ShardedRedisAdapter
 from flocket.adapters.redis_streams import RedisStreamsAdapter
@@ -92,20 +94,46 @@ def sentinel(master: RedisServer) -> Iterator[RedisServer]:
 
 
 @pytest.mark.parametrize("adapter", [RedisAdapter, ShardedRedisAdapter, RedisStreamsAdapter])
-def test_a_master_that_dies_is_replaced_and_found(adapter: Any, tmp_path: Path) -> None:
-    async def test(url: str, master: RedisServer, replica: RedisServer) -> None:
-        async with pair(lambda: adapter(url)) as cluster:
-            await cluster.cross(0)
-            master.stop(kill=True)
-            await asyncio.to_thread(wait_for, lambda: "role:master" in replica.command("INFO", "replication"), 20)
-            await asyncio.sleep(0)
-            begun = time.monotonic()
-            await until(lambda: cluster.healthy)
-            assert time.monotonic() - begun < 3
-            await still_crosses(cluster, 0, 3)
+def test_a_master_that_dies_is_replaced_and_found_by_nodes_and_emitters(adapter: Any, tmp_path: Path) -> None:
+    dialect = f"+{adapter.dialect}".replace("+classic", "")
+
+    async def test(master: RedisServer, replica: RedisServer, watcher: RedisServer) -> None:
+        there = f"+sentinel://127.0.0.1:{watcher.port}/main"
+        with Emitter(f"redis{dialect}{there}") as plain:
+            async with (
+                pair(lambda: adapter(f"redis{there}")) as cluster,
+                AsyncEmitter(f"redis{dialect}{there}") as asynchronous,
+            ):
+
+                async def emitters_reach_all(number: int) -> None:
+                    await asyncio.to_thread(plain.emit, "plain", number)
+                    await asynchronous.emit("asynchronous", number)
+                    for client in cluster.clients:
+                        await until(lambda client=client: ["asynchronous", number] in client.events)  # type: ignore[misc]
+                        assert client.events.count(["plain", number]) == 1
+
+                await cluster.cross(0)
+                await emitters_reach_all(0)
+                master.stop(kill=True)
+                await asyncio.to_thread(wait_for, lambda: "role:master" in replica.command("INFO", "replication"), 20)
+                await asyncio.sleep(0)
+                begun = time.monotonic()
+                await until(lambda: cluster.healthy)
+                assert time.monotonic() - begun < 3
+                await still_crosses(cluster, 0, 3)
+                # An emitter does not try again by itself, and the sentinel may still be making up its mind.
+                await asyncio.to_thread(wait_for, lambda: watches(watcher, replica), 20)
+                await emitters_reach_all(1)
+        gc.collect()  # a connection that was left open, to a sentinel too, would warn now
 
     with RedisServer() as master, RedisServer("--replicaof", "127.0.0.1", str(master.port)) as replica:
         wait_for(lambda: "master_link_status:up" in replica.command("INFO", "replication"))
         with sentinel(master) as watcher:
             wait_for(lambda: "num-slaves\n1" in watcher.command("SENTINEL", "MASTER", "main"), 20)
-            asyncio.run(test(f"redis+sentinel://127.0.0.1:{watcher.port}/main", master, replica))
+            asyncio.run(test(master, replica, watcher))
+
+
+def watches(watcher: RedisServer, master: RedisServer) -> bool:
+    """Whether a sentinel takes this one for the master, and for alive."""
+    known = watcher.command("SENTINEL", "MASTER", "main")
+    return f"port\n{master.port}\n" in known and "flags\nmaster\n" in known

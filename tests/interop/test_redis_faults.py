@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import operator
+import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +19,10 @@ from tests.serving.test_health import get
 from tests.support.fleet import LocalClient, fleet
 from tests.support.polling import until
 from tests.support.proxy import FaultProxy
-from tests.support.redis import RedisServer, TlsRedisServer, free_port
+from tests.support.redis import RedisServer, TlsRedisServer, free_port, redis_cluster
 
-from flocket import AckTimeout, AdapterError, ConfigError, EncodeError, Server
+from flocket import AckTimeout, AdapterError, ConfigError, EncodeError, Recovery, Server
+from flocket.adapters.buses.redis_pipe import MAX_UNSENT
 from flocket.adapters.redis_classic import RedisAdapter
 from flocket.adapters.redis_sharded import ShardedRedisAdapter
 from flocket.adapters.redis_streams import RedisStreamsAdapter
@@ -54,9 +58,11 @@ class Pair:
             await until(lambda client=client: client.events.count(["cross", number]) == 2)  # type: ignore[misc]
 
     async def local(self, number: int) -> None:
-        """What a node emits reaches its own client at once, whatever Redis does."""
+        """What a node emits reaches its own client at once, whatever Redis does: as soon as the loop has turned."""
         self.nodes[0].emit("local", number)
-        await until(lambda: self.clients[0].events[-1:] == [["local", number]], 0.1)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert self.clients[0].events[-1:] == [["local", number]]
 
     async def counts(self, nodes: int) -> bool:
         try:
@@ -71,14 +77,14 @@ class Pair:
 
 
 @asynccontextmanager
-async def pair(make: Callable[[], Any]) -> AsyncIterator[Pair]:
+async def pair(make: Callable[[], Any], **options: Any) -> AsyncIterator[Pair]:
     adapters: list[Any] = []
 
     def make_adapter() -> Any:
         adapters.append(make())
         return adapters[-1]
 
-    async with fleet(2, make_adapter) as nodes:
+    async with fleet(2, make_adapter, **options) as nodes:
         yield Pair(nodes, [await LocalClient(node).connected() for node in nodes], adapters)
 
 
@@ -118,19 +124,21 @@ def test_redis_killed_and_restarted_after_two_seconds(redis: RedisServer, kind: 
 def test_a_subscriber_that_is_killed_a_hundred_times_comes_back_each_time(redis: RedisServer, kind: str) -> None:
     async def test() -> None:
         async with pair(lambda: ADAPTERS[kind](redis.url)) as cluster:
-            adapter = cluster.adapters[0]
+
+            def reconnects() -> list[int]:
+                return [adapter.stats()["reconnects"] for adapter in cluster.adapters]
+
             for number in range(100):
-                seen = adapter.stats()["reconnects"]
+                seen = reconnects()
                 words = ["CLIENT", "KILL", "TYPE", "pubsub" if number % 10 else "normal"]
-                await asyncio.to_thread(redis.command, *words)
                 begun = time.monotonic()
-                await until(lambda seen=seen: adapter.stats()["reconnects"] > seen)  # type: ignore[misc]
+                await asyncio.to_thread(redis.command, *words)
+                await until(lambda seen=seen: all(map(operator.gt, reconnects(), seen)))  # type: ignore[misc]
                 await until(lambda: cluster.healthy)
+                await cluster.cross(number)
                 assert time.monotonic() - begun < 1.0
-                if number % 20 == 0:
-                    await cluster.cross(number)
             assert await cluster.counts(2)
-            await cluster.cross(-1)
+            assert len(await cluster.nodes[0].fetch_sockets()) == 2
 
     asyncio.run(test())
 
@@ -196,6 +204,53 @@ def test_a_slow_redis_slows_no_local_delivery(redis: RedisServer) -> None:
             for number in range(100):
                 await cluster.local(number)
             await until(lambda: cluster.clients[1].events == [["local", number] for number in range(100)])
+
+    asyncio.run(test())
+
+
+def test_an_emission_returns_at_once_and_awaited_it_waits_for_room(redis: RedisServer) -> None:
+    async def test() -> None:
+        async with (
+            FaultProxy(redis.port) as proxy,
+            pair(lambda: RedisAdapter(f"redis://127.0.0.1:{proxy.port}")) as cluster,
+        ):
+            proxy.hold()
+            for _ in range(30):  # more than the kernel takes for a connection
+                cluster.nodes[0].emit("n", b"\0" * 500_000)
+            assert len(cluster.clients[0].events) == 30
+            waiting = asyncio.create_task(_awaited(cluster.nodes[0].emit("n", b"")))
+            await until(lambda: len(cluster.clients[0].events) == 31)
+            for _ in range(100):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+            proxy.release()
+            async with asyncio.timeout(2):
+                await waiting
+            await until(lambda: cluster.healthy)
+            await cluster.cross(1)
+
+    asyncio.run(test())
+
+
+def test_what_waits_for_its_place_in_the_log_is_bounded_too(redis: RedisServer) -> None:
+    async def test() -> None:
+        async with (
+            FaultProxy(redis.port) as proxy,
+            pair(lambda: RedisStreamsAdapter(f"redis://127.0.0.1:{proxy.port}"), recovery=Recovery()) as cluster,
+        ):
+            proxy.hold()
+            for number in range(60):
+                cluster.nodes[0].emit("n", number, b"\0" * 500_000)
+            assert cluster.adapters[0].bus.pipe.connection.waiting < MAX_UNSENT + 1_000_000
+            await cluster.clients[0].has(60)
+            assert [event[1] for event in cluster.clients[0].events] == list(range(60))
+            assert cluster.adapters[0].stats()["publish_dropped"] > 0
+            waiting = asyncio.create_task(_awaited(cluster.nodes[0].emit("n", 60)))
+            await cluster.clients[0].has(61)
+            assert not waiting.done()
+            proxy.release()
+            async with asyncio.timeout(2):
+                await waiting
 
     asyncio.run(test())
 
@@ -331,6 +386,30 @@ def test_a_room_whose_name_is_a_megabyte_is_a_room(redis: RedisServer, kind: str
     asyncio.run(test())
 
 
+@pytest.mark.parametrize("recovery", [None, Recovery()], ids=["", "recovery"])
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_what_redis_refuses_is_counted_told_once_and_delivered_here(
+    redis: RedisServer, kind: str, recovery: Recovery | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        async with pair(lambda: ADAPTERS[kind](redis.url), recovery=recovery) as cluster:
+            said = ["publish", "spublish", "xadd"]
+            redis.command("ACL", "SETUSER", "default", *(f"-{word}" for word in said))
+            before = cluster.adapters[0].stats()["publish_dropped"]
+            for number in range(50):
+                cluster.nodes[0].emit("n", number)
+            await until(lambda: cluster.adapters[0].stats()["publish_dropped"] == before + 50)
+            await cluster.clients[0].has(50)
+            assert [event[1] for event in cluster.clients[0].events] == list(range(50))
+            told = [record.getMessage() for record in caplog.records if "NOPERM" in record.getMessage()]
+            assert len([line for line in told if "refuses what is said" in line]) == 1
+            redis.command("ACL", "SETUSER", "default", *(f"+{word}" for word in said))
+            cluster.nodes[0].emit("n", 50)
+            await cluster.clients[1].has(1)
+
+    asyncio.run(test())
+
+
 def test_a_huge_message_passes_and_cuts_nobody_off(redis: RedisServer) -> None:
     async def test() -> None:
         async with pair(lambda: RedisAdapter(redis.url)) as cluster:
@@ -343,30 +422,61 @@ def test_a_huge_message_passes_and_cuts_nobody_off(redis: RedisServer) -> None:
     asyncio.run(test())
 
 
-def test_cancelled_calls_leave_each_answer_to_its_own_question(redis: RedisServer) -> None:
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_cancelled_calls_leave_each_answer_to_its_own_question(redis: RedisServer, kind: str) -> None:
     async def test() -> None:
-        async with pair(lambda: RedisAdapter(redis.url)) as cluster:
+        async with pair(lambda: ADAPTERS[kind](redis.url)) as cluster:
+            asking, other = cluster.nodes
             for client, name in zip(cluster.clients, "ab", strict=True):
                 client.answer = lambda data, name=name: [f"{name}{data[1]}"]  # type: ignore[misc]
-            tasks: list[asyncio.Task[Any]] = []
-            for number in range(1_000):
-                tasks.append(asyncio.create_task(cluster.nodes[0].emit_with_ack("q", number)))
-                tasks.append(asyncio.create_task(cluster.nodes[1].count()))
+
+            @other.on_server_side("double")
+            async def double(number: int) -> int:
+                if number % 7 == 0:
+                    await asyncio.sleep(0.01)  # an answer that comes when its question is long forgotten
+                return 2 * number
+
+            await asyncio.gather(*(other.sockets[cluster.clients[1].sid].join(f"room {n}") for n in range(5)))
+            await other.of("/").adapter.settled()
+            chosen = random.Random(4)
+            cancelled: set[asyncio.Task[Any]] = set()
+            asked: list[tuple[asyncio.Task[Any], Any]] = []
+            for number in range(1, 1_001):
+                # Which sockets are in a room that is empty, or has one: an answer to another question shows.
+                room = f"room {number % 10}"
+                members = [cluster.clients[1].sid] if number % 10 < 5 else []
+                questions: list[tuple[Any, Any]] = [
+                    (_sorted(partial(asking.emit_with_ack, "q", number)), [f"a{number}", f"b{number}"]),
+                    (_ids(asking.to(room).fetch_sockets), members),
+                    (_sorted(partial(asking.server_side_emit_with_ack, "double", number)), [2 * number]),
+                    (asking.to(room).count(), len(members)),
+                ]
+                asked += [(asyncio.create_task(question), right) for question, right in questions]
                 if number % 3 == 0:
                     await asyncio.sleep(0)
-                if number % 2:
-                    tasks[-2].cancel()
-                    tasks[-3].cancel()
-            results: list[Any] = await asyncio.gather(*tasks, return_exceptions=True)
-            for number in range(1_000):
-                answers, counted = results[2 * number], results[2 * number + 1]
-                if isinstance(answers, list):
-                    assert sorted(answers) == [f"a{number}", f"b{number}"]
-                if not isinstance(counted, BaseException):
-                    assert counted == 2
-            assert sum(isinstance(result, list) for result in results) >= 400
+                if number % 2:  # at every stage: some have not begun, some are answered
+                    cancelled |= {task for task, _ in chosen.sample(asked[-400:], 4) if task.cancel()}
+            results = await asyncio.gather(*(task for task, _ in asked), return_exceptions=True)
+            whole = [(got, right) for got, (_, right) in zip(results, asked, strict=True) if not _cancelled(got)]
+            assert all(got == right for got, right in whole)
+            assert len(whole) == 4_000 - len(cancelled)
+            assert len(cancelled) > 100
+            assert not asking.of("/").adapter.questions  # type: ignore[attr-defined]  # of a ClusterNamespace
+            assert asking.stats()["adapter_questions_timed_out"] == 0
 
     asyncio.run(test())
+
+
+def _cancelled(result: Any) -> bool:
+    return isinstance(result, asyncio.CancelledError)
+
+
+async def _sorted(ask: Callable[[], Any]) -> list[Any]:
+    return sorted(await ask())
+
+
+async def _ids(ask: Callable[[], Any]) -> list[str]:
+    return [socket.id for socket in await ask()]
 
 
 def starts(adapter: Any) -> None:
@@ -476,4 +586,47 @@ def test_a_unix_socket_a_client_and_tls_lead_to_the_same_redis(tmp_path: Path) -
         await client.aclose()
 
     with TlsRedisServer(tmp_path) as redis:
+        asyncio.run(test(redis))
+
+
+@pytest.mark.parametrize("kind", ["sharded", "streams"])
+def test_a_client_of_a_redis_cluster_may_be_handed_in(kind: str) -> None:
+    async def test(url: str) -> None:
+        from redis.asyncio import RedisCluster
+
+        client: Any = RedisCluster.from_url(url)
+        async with pair(lambda: ADAPTERS[kind](client=client)) as cluster:
+            await cluster.cross(0)
+            assert await cluster.counts(2)
+        await client.aclose()
+
+    with redis_cluster() as masters:
+        asyncio.run(test(masters[1].url))
+
+
+def test_a_client_with_a_user_a_password_a_database_and_tls_may_be_handed_in(tmp_path: Path) -> None:
+    async def test(redis: TlsRedisServer) -> None:
+        from redis.asyncio import Redis
+        from redis.credentials import UsernamePasswordCredentialProvider
+
+        clients: list[Any] = [
+            Redis.from_url(redis.tls_url, username="node", password="secret", db=2),
+            Redis(unix_socket_path=str(redis.socket), password="right", db=2),
+            Redis(port=redis.port, credential_provider=UsernamePasswordCredentialProvider("node", "secret"), db=2),
+        ]
+        for kind in ADAPTERS:
+            given = iter(clients)
+            async with fleet(3, lambda kind=kind, given=given: ADAPTERS[kind](client=next(given))) as nodes:  # type: ignore[misc]
+                here = [await LocalClient(node).connected() for node in nodes]
+                for node in nodes:
+                    node.emit("hi")
+                for one in here:
+                    await one.has(3)
+        assert redis.command("-a", "right", "--no-auth-warning", "-n", "2", "EXISTS", "socket.io") == "1"
+        for client in clients:
+            await client.aclose()
+
+    with TlsRedisServer(tmp_path) as redis:
+        assert redis.command("ACL", "SETUSER", "node", "on", ">secret", "~*", "&*", "+@all") == "OK"
+        assert redis.command("ACL", "SETUSER", "default", ">right", "resetpass", ">right") == "OK"
         asyncio.run(test(redis))

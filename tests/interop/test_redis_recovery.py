@@ -222,6 +222,27 @@ def test_under_load_nothing_is_lost_or_doubled_across_comebacks(redis: RedisServ
     run(redis, test)
 
 
+def test_who_leaves_a_room_or_is_disconnected_still_gets_what_was_said_before(redis: RedisServer) -> None:
+    async def test(nodes: list[Server[Any]]) -> None:
+        one, two, other = [await LocalClient(nodes[n]).connected() for n in (0, 0, 1)]
+        leaves = nodes[0].sockets[one.sid]
+        leaves.join("room")
+        nodes[0].to("room").emit("room", 1)
+        leaves.leave("room")
+        leaves.emit("bye", 2)
+        nodes[0].emit("all", 3)
+        leaves.disconnect()
+        nodes[0].emit("later", 4)
+        await until(lambda: one.disconnected)
+        await two.has(2)
+        await other.has(2)
+        assert [event[0] for event in one.events] == ["room", "bye", "all"]
+        assert [event[0] for event in two.events] == ["all", "later"]
+        assert [event[0] for event in other.events] == ["all", "later"]
+
+    run(redis, test)
+
+
 def test_local_clients_get_events_while_redis_is_away() -> None:
     with RedisServer() as server:
 

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from tests.interop.redis_behaviour import CHECKS, TOGETHER
+from tests.support.fleet import LocalClient, fleet
 from tests.support.mixed import Mixed, mixed_cluster
 from tests.support.redis import RedisServer, redis_cluster
 
-from flocket.adapters.redis_streams import RedisStreamsAdapter
+from flocket import AsyncEmitter, RedisStreamsAdapter, Server
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,26 @@ def test_with_ioredis_several_streams_and_other_names(redis: RedisServer) -> Non
         ),
         {"streamName": "mine", "streamCount": 4, "channelPrefix": "also", "useShardedPubSub": True},
     )
+
+
+def test_namespaces_whose_hash_is_negative_are_written_under_nodes_name_and_read_by_us(redis: RedisServer) -> None:
+    def setup(server: Server[Any]) -> None:
+        server.of("/notifications")
+
+    async def test() -> None:
+        made = iter([RedisStreamsAdapter(redis.url, stream_name="signed", stream_count=4) for _ in range(2)])
+        async with fleet(2, lambda: next(made), setup) as nodes:
+            clients = [await LocalClient(node, "/notifications").connected() for node in nodes]
+            nodes[0].of("/notifications").emit("hi")
+            url = redis.url.replace("redis", "redis+streams")
+            async with AsyncEmitter(url, stream_name="signed", stream_count=4) as other:
+                await other.of("/notifications").emit("from outside")
+            for client in clients:
+                await client.got("hi")
+                await client.got("from outside")
+        assert redis.command("XLEN", "signed--3") == "2"
+
+    asyncio.run(test())
 
 
 def test_on_a_redis_cluster() -> None:

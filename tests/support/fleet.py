@@ -78,6 +78,9 @@ class LocalClient:
         if frame.binary:
             assert self._assembly is not None
             packet = self._assembly.add(frame.payload)
+        elif frame.payload == b"2":
+            asyncio.get_running_loop().call_soon(self.receiver.receive, "3")  # it is alive
+            return
         elif frame.payload[:1] != b"4":
             return
         else:

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-__all__ = ["inside", "machines"]
+__all__ = ["inside", "ip", "machines"]
 
 CLONE_NEWNET = 0x4000_0000  # linux/sched.h
 FIRST = "10.77.{}.1"  # a private network for each cable, which nothing outside can see

@@ -1,7 +1,7 @@
 """ClusterAdapter: the nodes on a Bus as one, in our own dialect. What an author of a bus gives it to.
 
-Knows the channels, who is alive, and which namespace a message is for; what is said and answered is
-brain.py's.
+Knows the channels, who is alive, and which namespace a message is for; what is said is brain.py's, what is
+answered answering.py's.
 """
 
 from __future__ import annotations

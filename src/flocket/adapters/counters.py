@@ -10,7 +10,7 @@ __all__ = ["AdapterCounters"]
 @dataclass(slots=True)
 class AdapterCounters:
     published: int = 0
-    publish_dropped: int = 0  # the outbox was full, or the broker away for too long
+    publish_dropped: int = 0  # the outbox was full, the broker away for too long, or it refused
     received: int = 0
     bad_messages: int = 0  # what is no message of any node: ignored
     doubles: int = 0  # came twice: ignored

@@ -1,7 +1,7 @@
 """RedisAdapter: a node in a cluster of Node's nodes with @socket.io/redis-adapter, or of ours, on one Redis.
 
-Joins the classic dialect to RedisBus: which channels, who is counted. What is asked and answered is
-brain.py's.
+Joins the classic dialect to RedisBus: which channels, who is counted. What is asked is brain.py's, what is
+answered answering.py's.
 """
 
 from __future__ import annotations

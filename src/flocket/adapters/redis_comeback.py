@@ -78,12 +78,14 @@ async def restore(
 
 
 async def _ask(bus: RedisBus, *words: bytes | str | int) -> Any:
-    return await asyncio.wait_for(bus.ask(*words), _ASK_TIME)
+    async with asyncio.timeout(_ASK_TIME):
+        return await bus.ask(*words)
 
 
 async def _take(bus: RedisBus, key: str) -> Saved | None:
     """A kept socket, for whoever comes first: of two nodes that read it, one deletes it."""
-    found, deleted = await asyncio.wait_for(asyncio.gather(bus.ask("GET", key), bus.ask("DEL", key)), _ASK_TIME)
+    async with asyncio.timeout(_ASK_TIME):
+        found, deleted = await asyncio.gather(bus.ask("GET", key), bus.ask("DEL", key))
     if found is None or deleted != 1:
         return None
     sid, pid, rooms, data, places = decode_session(found.decode())

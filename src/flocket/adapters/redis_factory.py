@@ -13,8 +13,7 @@ from typing import Any
 from flocket.adapters.buses.redis import RedisBus
 from flocket.adapters.buses.redis_address import RedisAddress, require_redis
 from flocket.adapters.buses.redis_cluster import RedisClusterBus
-from flocket.adapters.buses.redis_endpoint import Endpoint
-from flocket.adapters.buses.resp import ReplyError
+from flocket.adapters.buses.redis_endpoint import Endpoint, NotYet
 from flocket.adapters.counters import AdapterCounters
 from flocket.adapters.redis_lines import RedisLines
 from flocket.errors import AdapterError, ConfigError
@@ -82,26 +81,20 @@ class RedisFactory:
         while True:
             try:
                 bus = await self._make_bus()
+                await bus.open()
                 break
-            except AdapterError as error:
-                if loop.time() >= end or not isinstance(error.__context__, OSError):
+            except NotYet as error:
+                if loop.time() >= end:
                     raise
                 log.warning("%s; trying again", error)
                 await asyncio.sleep(_START_RETRY)
-        await bus.open()
         self._bus = bus
 
     async def _make_bus(self) -> RedisBus:
         require_redis()
         client, address = self._client, self._address
         endpoint = Endpoint.of(address) if address is not None else Endpoint.of_client(client)
-        connection = await endpoint.connect()
-        try:
-            info = _info(await connection.ask("INFO"))
-        except ReplyError as error:
-            raise AdapterError(f"Redis at {endpoint.shown}: {error}") from None
-        finally:
-            connection.close()
+        info = _info(await endpoint.answer_to("INFO"))
         version = info.get("redis_version", "0")
         needed = _NEEDED[self.dialect]
         if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < needed:
@@ -125,9 +118,11 @@ class RedisFactory:
 
     def stats(self) -> dict[str, int]:
         """The counters of this node's adapter."""
+        counted = self.counters.snapshot()
         if self._bus is not None:
-            self.counters.reconnects = self._bus.reconnects
-        return self.counters.snapshot()
+            counted["reconnects"] = self._bus.reconnects
+            counted["publish_dropped"] += self._bus.refused
+        return counted
 
 
 def _info(text: bytes) -> dict[str, str]:

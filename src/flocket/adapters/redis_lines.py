@@ -38,6 +38,7 @@ class RedisLines:
     async def count(self, channel: str) -> int | None:
         """How many listen there; None if Redis does not say."""
         try:
-            return await asyncio.wait_for(self._bus.count(CHANNEL, channel), _COUNT_TIME)
+            async with asyncio.timeout(_COUNT_TIME):
+                return await self._bus.count(CHANNEL, channel)
         except (AdapterError, TimeoutError):
             return None

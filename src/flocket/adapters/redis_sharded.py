@@ -1,6 +1,7 @@
 """ShardedRedisAdapter: a node in a cluster of Node's nodes with createShardedAdapter, or of ours, on Redis 7.
 
-Joins the sharded dialect to Redis: which channels, who is counted. What is asked and answered is brain.py's.
+Joins the sharded dialect to Redis: which channels, who is counted. What is asked is brain.py's, what is
+answered answering.py's.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class ShardedRedisAdapter(RedisFactory):
 
     `channel_prefix` and `subscription_mode` are those of Node's adapter, and must be the same on all nodes:
     "static" has one channel for a namespace, "dynamic" one more for each room, "dynamic-private" also for
-    each socket. Rooms on different shards have no order among each other.
+    each socket. Rooms on different shards have no order among each other, nor with what is for everybody.
     """
 
     dialect = "sharded"

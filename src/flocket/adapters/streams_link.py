@@ -8,12 +8,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flocket.adapters import messages as m
 from flocket.adapters.buses.redis_pipe import Words
 from flocket.adapters.buses.redis_reader import StreamId
+from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.link import Receive
 from flocket.adapters.redis_link import RedisLink
 from flocket.adapters.stream_log import id_of, place_of
@@ -26,8 +28,9 @@ from flocket.sockets.target import Target
 if TYPE_CHECKING:
     from flocket.adapters.redis_streams import RedisStreamsAdapter
     from flocket.adapters.streams_namespace import StreamsNamespace
+    from flocket.sockets.socket import Socket
 
-__all__ = ["StreamsLink"]
+__all__ = ["StreamsLink", "Written"]
 
 _BROADCAST = "3"  # the type of an event's entry
 _LOG_TIME = 1.0  # seconds after which an event that is not in the log yet is delivered without a place there
@@ -35,10 +38,13 @@ _RECENT = 1_000  # events that are kept in memory besides, to join what a client
 
 
 @dataclass(slots=True)
-class _Written:
+class Written:
+    """What was said here, and has no place in the log yet; `sockets` are those of this node for whom it was."""
+
     packet: Packet
     target: Target
     encoded: Encoded
+    sockets: list[Socket[Any]]
     timer: asyncio.TimerHandle | None = None
 
 
@@ -57,7 +63,7 @@ class StreamsLink(RedisLink):
         self._adapter = adapter
         self._factory = factory
         self._sequence = 0
-        self._written: dict[str, _Written] = {}  # to the log, and not read there yet
+        self._written: dict[str, Written] = {}  # to the log, and not read there yet
         self._recent: deque[tuple[StreamId, dict[str, str]]] = deque(maxlen=_RECENT)
 
     async def open(self, receive: Receive) -> None:
@@ -84,8 +90,7 @@ class StreamsLink(RedisLink):
             # Our own: delivered when it was said, but for those that wait for their place in the log.
             seq = said.get("seq", "")
             if seq in self._written:
-                written = self._take_written(seq)
-                self._adapter.deliver_at(entry, written.packet, written.target, written.encoded)
+                self._adapter.deliver_written(entry, self._take_written(seq))
             return
         try:
             message = self.wire.decode_entry(said)
@@ -99,6 +104,11 @@ class StreamsLink(RedisLink):
             self.receive(message, id_of(place_of(entry)))
 
     # -- the log, for clients that come back ----------------------------------------------------------------
+
+    @property
+    def waiting(self) -> Collection[Written]:
+        """Oldest first."""
+        return self._written.values()
 
     @property
     def position(self) -> StreamId:
@@ -131,7 +141,8 @@ class StreamsLink(RedisLink):
         self._sequence += 1
         seq = str(self._sequence)
         words, _ = self._xadd(self.event(packet, target))
-        self._written[seq] = written = _Written(packet, target, encoded)
+        sockets = self._adapter.sockets_local(target)
+        self._written[seq] = written = Written(packet, target, encoded, sockets)
         asked = self._bus.ask(*words, "seq", seq)
 
         def done(asked: asyncio.Future[Any]) -> None:
@@ -139,6 +150,9 @@ class StreamsLink(RedisLink):
             self.counters.published += not failed
             self.counters.publish_dropped += failed
             if failed:
+                refusal = None if asked.cancelled() else asked.exception()
+                if isinstance(refusal, ReplyError):
+                    self._bus.tell_refusal(refusal)
                 self._deliver_unlogged(seq)
 
         asked.add_done_callback(done)
@@ -150,10 +164,9 @@ class StreamsLink(RedisLink):
         # In the order of saying: what was said before is late too.
         while self._written and seq in self._written:
             first = next(iter(self._written))
-            written = self._take_written(first)
-            self._adapter.deliver_at(None, written.packet, written.target, written.encoded)
+            self._adapter.deliver_written(None, self._take_written(first))
 
-    def _take_written(self, seq: str) -> _Written:
+    def _take_written(self, seq: str) -> Written:
         written = self._written.pop(seq)
         if written.timer is not None:
             written.timer.cancel()

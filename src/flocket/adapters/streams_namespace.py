@@ -13,7 +13,7 @@ from flocket.adapters.buses.redis_reader import StreamId
 from flocket.adapters.link import Link
 from flocket.adapters.redis_comeback import restore, save
 from flocket.adapters.stream_log import StreamLog, place_of
-from flocket.adapters.streams_link import StreamsLink
+from flocket.adapters.streams_link import StreamsLink, Written
 from flocket.adapters.translate import target_of
 from flocket.codec.errors import DecodeError
 from flocket.codec.socketio import Packet, PacketType
@@ -27,6 +27,7 @@ from flocket.sockets.target import Target
 if TYPE_CHECKING:
     from flocket.adapters.redis_streams import RedisStreamsAdapter
     from flocket.sockets.namespace import Namespace
+    from flocket.sockets.socket import Socket
 
 __all__ = ["StreamsNamespace"]
 
@@ -57,15 +58,41 @@ class StreamsNamespace(ClusterNamespace):
     def broadcast_local(self, packet: Packet, target: Target) -> int:
         return self.deliver_at(None, packet, target)
 
-    def deliver_at(self, entry: StreamId | None, packet: Packet, target: Target, encoded: Encoded | None = None) -> int:
+    def deliver_at(self, entry: StreamId | None, packet: Packet, target: Target) -> int:
         """Deliver to this process's clients what stands in the log at `entry`; None: it is in no log."""
+        return self._deliver_to(self.sockets_local(target), entry, packet, target)
+
+    def deliver_written(self, entry: StreamId | None, said: Written) -> None:
+        """Deliver what this node wrote, also to those who were in its rooms when it was said, and left them since."""
+        sockets, now = said.sockets, self.sockets_local(said.target)
+        if sockets != now:
+            # Whoever came meanwhile began behind what is read in the log, and is owed this.
+            sockets = now + [socket for socket in set(sockets).difference(now) if not socket.disconnected]
+        self._deliver_to(sockets, entry, said.packet, said.target, said.encoded)
+
+    def before_leaving(self, socket: Socket[Any]) -> None:
+        if self.log is not None and self._link is not None:
+            assert isinstance(self._link, StreamsLink)
+            for said in list(self._link.waiting):
+                if socket in said.sockets:
+                    said.sockets.remove(socket)
+                    self._deliver_to([socket], None, said.packet, said.target, said.encoded)
+
+    def _deliver_to(
+        self,
+        sockets: list[Socket[Any]],
+        entry: StreamId | None,
+        packet: Packet,
+        target: Target,
+        encoded: Encoded | None = None,
+    ) -> int:
         kept = self.log
         if not isinstance(kept, StreamLog):
-            return deliver(self.sockets_local(target), packet, target, self.nsp, encoded)
+            return deliver(sockets, packet, target, self.nsp, encoded)
         if entry is not None:
             kept.at = kept.position = place_of(entry)
         try:
-            return deliver(self.sockets_local(target), packet, target, self.nsp, encoded)
+            return deliver(sockets, packet, target, self.nsp, encoded)
         finally:
             kept.at = None
 

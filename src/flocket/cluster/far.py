@@ -12,6 +12,8 @@ import re
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from flocket.adapters.bus import NodeIdentity
@@ -91,18 +93,36 @@ class FarMesh:
         self._timer: asyncio.TimerHandle | None = None
         self._line = 0  # the last one that began
         self._met = asyncio.Event()
+        self._twin = False  # another node has our tag
 
-    async def start(self) -> None:
-        """Be found, ask who is there, and wait for the answers: then no request is for a node unknown here."""
-        self._lines.listen(self._prefix + self._node.tag, self._on_frame)
+    @property
+    def tag(self) -> str:
+        """What this node is found by."""
+        return self._node.tag
+
+    async def start(self, draw: Callable[[], str]) -> None:
+        """Be found, ask who is there, and wait for the answers: then no request is for a node unknown here.
+
+        If another node has this one's tag, `draw` gives another tag, before any session is found by it.
+        """
         self._lines.listen(self._prefix, self._on_greeting)
-        await self._lines.settled()
-        self._say_all(_QUESTION)
         self._timer = asyncio.get_running_loop().call_later(GREET_EVERY, self._tick)
+        while True:
+            self._lines.listen(self._prefix + self.tag, partial(self._on_frame, self.tag))
+            await self._lines.settled()
+            self._twin = False
+            self._say_all(_QUESTION)
+            await self._meet()
+            if not self._twin:
+                break
+            self._say_all(_FAREWELL)
+            self._node = replace(self._node, tag=draw())
+
+    async def _meet(self) -> None:
         there = await self._lines.count(self._prefix)
         try:
             async with asyncio.timeout(UNCOUNTED_TIME if there is None else MEET_TIME):
-                while there is None or len(self.peers) < there - 1:
+                while not self._twin and (there is None or len(self.peers) < there - 1):
                     self._met.clear()
                     await self._met.wait()
         except TimeoutError:
@@ -184,8 +204,8 @@ class FarMesh:
         elif said.kind != _GREETING:
             self.garbage += 1
 
-    def _on_frame(self, data: bytes) -> None:
-        found = self._read(data)
+    def _on_frame(self, tag: str, data: bytes) -> None:
+        found = self._read(data) if tag == self.tag else None
         if found is None:
             return
         peer, said = found
@@ -231,8 +251,16 @@ class FarMesh:
         tag, uid = raw_tag.decode(), raw_uid.decode()
         if uid == self._node.uid:
             return None
+        if tag == self.tag:
+            self._twin = True
+            self._met.set()
+            if kind == _QUESTION:
+                self._say_all(_GREETING)  # whoever asks has no sessions yet, and draws another
+            return None
         peer = self.peers.get(tag)
         if peer is None or peer.uid != uid:
+            if kind == _FAREWELL:
+                return None  # whoever goes by this tag now stays
             self.forget(tag)  # another life has its tag
             peer = self.peers[tag] = FarPeer(tag, uid, self._now(), self._next_line())
             self._met.set()

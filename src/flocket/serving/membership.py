@@ -19,6 +19,7 @@ from flocket.cluster.relay import Relay, RelayEngine
 from flocket.cluster.runtime import Inherited, meeting_key
 from flocket.cluster.worker import Worker
 from flocket.engine.engine import Engine
+from flocket.engine.sid import make_tag
 from flocket.errors import AdapterError, ConfigError
 from flocket.serving.routes import EngineLike
 
@@ -126,7 +127,14 @@ class Reach:
             near.on_gone(self.mesh.forget)  # they have greeted there, too
         else:
             self._member._front = self._front
-        await self.mesh.start()
+        await self.mesh.start(self._draw)
+
+    def _draw(self) -> str:
+        if isinstance(self._member._front, RelayEngine) and self._member._front is not self._front:
+            # Its siblings know it by this tag already. Of 16 million, the next one will do.
+            raise AdapterError("a node of another machine has drawn the same tag: start again")
+        self._member._tag = make_tag(os.urandom)
+        return self._member._tag
 
     def leave(self) -> None:
         """End what waits here for sessions elsewhere, without harm to them."""

@@ -101,6 +101,9 @@ class Adapter:
         """A socket of this process is gone."""
         self._rooms.remove_all(sid)
 
+    def before_leaving(self, socket: Socket[Any]) -> None:
+        """This process is about to disconnect a socket: what an adapter still holds for it goes first."""
+
     async def settled(self) -> None:
         """Return once every `add_all` so far is known to the other nodes."""
         await asyncio.sleep(0)

@@ -199,6 +199,7 @@ class Socket(Says, Generic[T]):
         if close:
             self._client.disconnect()
             return
+        self.nsp.adapter.before_leaving(self)
         self._client.dismiss(self.nsp.name)
         self._on_close("server namespace disconnect")
 

@@ -195,7 +195,7 @@ def test_the_death_of_a_process_is_seen_at_once() -> None:
             await node.start()
             node.bus.subscribe("answer")
             with child(folder) as (process, other):
-                await until(lambda: node.ups == [other.uid])
+                await until(lambda: node.bus.interested(["ask"]) == [other.uid])  # it is up before it subscribes
                 node.bus.publish("ask", b"are you there?")
                 await until(lambda: node.got == [("answer", b"are you there?")])
                 killed = time.monotonic()
@@ -218,7 +218,7 @@ def test_a_hung_process_is_known_within_three_seconds_and_gets_all_when_it_goes_
             await node.start()
             node.bus.subscribe("answer")
             with child(folder) as (process, other):
-                await until(lambda: node.ups == [other.uid])
+                await until(lambda: node.bus.interested(["ask"]) == [other.uid])
                 process.send_signal(signal.SIGSTOP)
                 stopped = time.monotonic()
                 node.bus.publish("ask", b"1")

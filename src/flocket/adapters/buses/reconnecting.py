@@ -7,10 +7,11 @@ Does not know what travels on it: two kinds inherit it, one that says (redis_pip
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 
-from flocket.adapters.buses.redis_endpoint import Endpoint
+from flocket.adapters.buses.redis_endpoint import Endpoint, NotYet
 from flocket.adapters.buses.resp import OnPush, ReplyError, RespConnection
 from flocket.errors import AdapterError
 
@@ -21,13 +22,12 @@ log = logging.getLogger("flocket")
 FIRST_DELAY = 0.05  # seconds before the second attempt; doubled for each one after it
 LAST_DELAY = 0.9  # seconds: a server that returns is found again within one
 IDLE_TIME = 3.0  # seconds of silence after which the server is asked for a sign of life
+OPENED_TIME = 6.0  # seconds for what a new connection begins with: a server that has stopped still takes bytes
 PROBE_TIME = 4.0  # seconds for that sign: with IDLE_TIME, a dead way is noticed within 10
 
 
 class Reconnecting:
-    """`connection` is the open one, or None. `lost_at` is when it was lost, in the loop's time, while it is
-    None.
-    """
+    """`connection` is the open one, or None. `lost_at` is when it was lost, in the loop's time, while it is None."""
 
     def __init__(self, endpoint: Endpoint, what: str) -> None:
         self.endpoint = endpoint
@@ -80,7 +80,11 @@ class Reconnecting:
     async def _open(self) -> None:
         connection = await self.endpoint.connect(self.push())
         try:
-            await self.opened(connection)
+            async with asyncio.timeout(OPENED_TIME):
+                await self.opened(connection)
+        except TimeoutError:
+            connection.abort()
+            raise NotYet(f"Redis at {self.endpoint.shown}: no answer in time") from None
         except BaseException:
             connection.abort()
             raise
@@ -116,14 +120,20 @@ class Reconnecting:
         while (connection := self.connection) is not None:
             quiet = loop.time() - connection.heard
             if quiet < IDLE_TIME:
-                await _wait(self._lost, IDLE_TIME - quiet)
+                # Not wait_for: before Python 3.12 it may swallow the cancellation that is to end this task.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_TIME - quiet):
+                        await self._lost.wait()
                 continue
             try:
-                await asyncio.wait_for(asyncio.shield(connection.ask("PING")), PROBE_TIME)
+                async with asyncio.timeout(PROBE_TIME):
+                    await connection.ask("PING")
             except (TimeoutError, AdapterError, ReplyError) as error:
                 connection.errors.append(str(error) or f"no sign of life within {PROBE_TIME:g} s")
                 connection.abort()
                 await self._lost.wait()
+                if isinstance(error, TimeoutError):
+                    self.lost_at = connection.heard  # it was lost when it fell silent, not when that was noticed
 
     async def _reopen(self) -> None:
         delay = FIRST_DELAY
@@ -142,10 +152,3 @@ class Reconnecting:
             took = asyncio.get_running_loop().time() - begun
             await asyncio.sleep(max(0.0, delay * random.uniform(0.5, 1.0) - took))
             delay = min(delay * 2, LAST_DELAY)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

@@ -16,6 +16,7 @@ from flocket.adapters.buses.redis_address import RedisAddress, require_redis
 from flocket.adapters.buses.redis_ear import Ear, Hear, Kind
 from flocket.adapters.buses.redis_endpoint import Endpoint
 from flocket.adapters.buses.redis_pipe import Pipe, Words
+from flocket.adapters.buses.resp import ReplyError
 from flocket.adapters.outbox import Overflow
 
 __all__ = ["CHANNEL", "PATTERN", "SHARD", "RedisBus", "channel_bytes", "pattern_of"]
@@ -27,6 +28,7 @@ PATTERN: Kind = b"psubscribe"
 SHARD: Kind = b"ssubscribe"
 _PUBLISH = {CHANNEL: b"PUBLISH", SHARD: b"SPUBLISH"}
 _COUNT = {CHANNEL: "NUMSUB", SHARD: "SHARDNUMSUB"}
+_TELL_EVERY = 60.0  # seconds between two lines about what is refused
 _OVERHEAD = 64  # bytes of a command around its channel and data, roughly
 
 
@@ -56,6 +58,8 @@ class RedisBus(Bus):
         self._pipe: Pipe | None = None
         self._ear: Ear | None = None
         self._on_message: OnMessage | None = None
+        self.refused = 0  # commands of `say` and `command`
+        self._told_at = -_TELL_EVERY
 
     @property
     def pipe(self) -> Pipe:
@@ -127,7 +131,7 @@ class RedisBus(Bus):
         name = channel_bytes(channel)
         if len(data) > self.max_message:
             return self.too_large(len(data))
-        return self.pipe.send((_PUBLISH[kind], name, data), len(name) + len(data) + _OVERHEAD)
+        return self.pipe.send((_PUBLISH[kind], name, data), len(name) + len(data) + _OVERHEAD, self._on_refused)
 
     def count(self, kind: Kind, channel: str) -> asyncio.Future[int]:
         """How many nodes hear a channel; counted before anything that is said from now on arrives there."""
@@ -135,12 +139,23 @@ class RedisBus(Bus):
 
     def command(self, words: Words, size: int = 0) -> bool:
         """Send any command whose key is its second word; False if it is lost."""
-        return self.too_large(size) if size > self.max_message else self.pipe.send(words, size)
+        return self.too_large(size) if size > self.max_message else self.pipe.send(words, size, self._on_refused)
 
     def too_large(self, size: int) -> bool:
         """Say that a message is not published: Redis cuts off subscribers for whom 32 MB wait, all at once."""
         log.error("%d bytes are too many for the other nodes (%d): published to none", size, self.max_message)
         return False
+
+    def _on_refused(self, error: ReplyError) -> None:
+        self.refused += 1
+        self.tell_refusal(error)
+
+    def tell_refusal(self, error: ReplyError) -> None:
+        """Log that what is said reaches nobody: no memory, no right, no master. Not for each command anew."""
+        now = asyncio.get_running_loop().time()
+        if now - self._told_at >= _TELL_EVERY:
+            self._told_at = now
+            log.error("Redis at %s refuses what is said to the other nodes: %s", self.endpoint.shown, error)
 
     def ask(self, *words: bytes | str | int) -> asyncio.Future[Any]:
         """Send any command whose key is its second word, and have its reply."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flocket.errors import AdapterError, ConfigError
 
@@ -15,6 +15,7 @@ __all__ = ["Dialect", "RedisAddress", "require_redis"]
 
 Dialect = Literal["classic", "sharded", "streams"]
 _DIALECTS: dict[str, Dialect] = {"sharded": "sharded", "streams": "streams"}
+_OF_POOLS = {"connection_class", "max_connections"}  # options that no single connection has
 _SCHEMES = {"redis": "redis", "rediss": "rediss", "valkey": "redis", "valkeys": "rediss", "unix": "unix"}
 
 
@@ -44,21 +45,16 @@ class RedisAddress:
         Sentinels are listed: `redis+sentinel://user:password@host:26379,other:26379/mymaster/0`. Raises
         ConfigError for anything else.
         """
-        parts = urlsplit(url) if isinstance(url, str) else None
-        words = parts.scheme.split("+") if parts else []
-        known = {"sharded", "streams", "sentinel"}
-        if parts is None or not words or words[0] not in _SCHEMES or not set(words[1:]) <= known:
-            shown = _without_password(parts) if parts else repr(url)
-            raise ConfigError(
-                f"not a Redis URL: {shown}; it is redis://host:port/db, rediss://, redis+sharded://,"
-                " redis+streams://, redis+sentinel:// or unix:///path"
-            )
+        parts = _split(url)
+        words = parts.scheme.split("+")
+        if words[0] not in _SCHEMES or not set(words[1:]) <= {"sharded", "streams", "sentinel"}:
+            raise _refusal(_without_password(parts))
         dialects = [_DIALECTS[word] for word in words[1:] if word in _DIALECTS]
         if len(dialects) > 1:
             raise ConfigError(f"a Redis URL is sharded or streams, not both: {_without_password(parts)}")
         shown = _without_password(parts)
         plain = parts._replace(scheme=_SCHEMES[words[0]])
-        address = cls(urlunsplit(plain), shown, dialects[0] if dialects else "classic")
+        address = cls(_joined(plain), shown, dialects[0] if dialects else "classic")
         if "sentinel" in words:
             return address._with_sentinels(plain)
         try:
@@ -81,26 +77,62 @@ class RedisAddress:
         if not service:
             raise ConfigError(f"a sentinel URL names its master, as redis+sentinel://host/mymaster: {self.shown}")
         plain = parts._replace(netloc=f"{credentials}@master" if credentials else "master", path=f"/{db or 0}")
-        return replace(self, url=urlunsplit(plain), sentinels=tuple(sentinels), service=service)
+        return replace(self, url=_joined(plain), sentinels=tuple(sentinels), service=service)
 
     def options(self) -> dict[str, Any]:
         """What redis-py reads from the URL: host, port, db, username, password, ssl_*, path."""
         require_redis()
-        from redis.asyncio.connection import parse_url
+        from redis.asyncio.connection import Connection, parse_url
 
         try:
-            return dict(parse_url(self.url))
-        except ValueError as error:
-            raise ConfigError(f"not a Redis URL: {self.shown}: {error}") from None
+            options = dict(parse_url(self.url))
+            # redis-py tells an option that it does not know when it connects: as a TypeError.
+            kind: Any = options.get("connection_class", Connection)
+            kind(**{key: options[key] for key in options.keys() - _OF_POOLS})
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"not a Redis URL: {self.shown}: {str(error).rpartition('() got ')[2]}") from None
+        return options
 
     def error(self, cause: BaseException) -> AdapterError:
         """One line about what Redis, or the way to it, refused."""
         reason = " ".join(str(cause).split()) or type(cause).__name__
+        if "unknown command" in reason:
+            reason = f"too old for the {self.dialect} adapter: {reason.partition(',')[0]}"
+        if self.sentinels:
+            reason = reason.partition(" : <")[0]  # redis-py shows its objects behind it
         return AdapterError(f"Redis at {self.shown}: {reason}")
 
 
+def _refusal(shown: str) -> ConfigError:
+    return ConfigError(
+        f"not a Redis URL: {shown}; it is redis://host:port/db, rediss://, redis+sharded://,"
+        " redis+streams://, redis+sentinel:// or unix:///path"
+    )
+
+
+def _split(url: Any) -> SplitResult:
+    if not isinstance(url, str):
+        raise _refusal(repr(url))
+    scheme = url.partition("://")[0]
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket without its other, say; the error may show the password
+        raise _refusal(f"{scheme:.20}://***") from None
+    if "@" not in parts.netloc and "@" in parts.path + parts.query + parts.fragment and "=" not in parts.query:
+        # Where such a password ends, nobody knows: nothing of it is shown.
+        raise ConfigError(f"not a Redis URL: {scheme:.20}://***; in a password write / as %2F, ? as %3F, # as %23")
+    return parts
+
+
+def _joined(parts: SplitResult) -> str:
+    # urlunsplit leaves out the empty host of unix:///path, which redis-py misses.
+    return f"{parts.scheme}://{parts.netloc}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+
+
 def _without_password(parts: SplitResult) -> str:
+    if not parts.netloc and parts.scheme != "unix":
+        return f"{parts.scheme}:{parts.path}" if parts.scheme else parts.path
     credentials, at, hosts = parts.netloc.rpartition("@")
     user, colon, _ = credentials.partition(":")
     shown = f"{user}:***@{hosts}" if colon else f"{credentials}{at}{hosts}"
-    return urlunsplit(parts._replace(netloc=shown, query=""))
+    return _joined(parts._replace(netloc=shown, query=""))

@@ -13,7 +13,7 @@ from typing import Any
 
 from flocket.adapters.buses.redis import CHANNEL, RedisBus, channel_bytes, health_of
 from flocket.adapters.buses.redis_ear import Ear, Hear, Kind
-from flocket.adapters.buses.redis_endpoint import Endpoint
+from flocket.adapters.buses.redis_endpoint import Endpoint, NotYet
 from flocket.adapters.buses.redis_pipe import Pipe, Words
 from flocket.adapters.buses.resp import ReplyError
 from flocket.errors import AdapterError
@@ -32,7 +32,7 @@ class RedisClusterBus(RedisBus):
     """As RedisBus, for a Redis Cluster that has `endpoint` among its nodes."""
 
     def __init__(self, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
+        super().__init__(endpoint)
         self._pipes: dict[Address, Pipe] = {}
         self._ears: dict[Address, Ear] = {}
         self._owners: list[Address] = []
@@ -45,15 +45,9 @@ class RedisClusterBus(RedisBus):
     # -- life ---------------------------------------------------------------------------------------------
 
     async def open(self) -> None:
-        connection = await self.endpoint.connect()
-        try:
-            owners = _owners(await connection.ask("CLUSTER", "SLOTS"), self.endpoint.host)
-        except ReplyError as error:
-            raise AdapterError(f"Redis at {self.endpoint.shown}: {error}") from None
-        finally:
-            connection.close()
+        owners = _owners(await self.endpoint.answer_to("CLUSTER", "SLOTS"), self.endpoint.host)
         if None in owners:
-            raise AdapterError(f"Redis Cluster at {self.endpoint.shown}: not every slot has a master yet")
+            raise NotYet(f"Redis Cluster at {self.endpoint.shown}: not every slot has a master yet")
         self._owners = [owner for owner in owners if owner is not None]
         for address in dict.fromkeys(self._owners):
             self._add(address)
@@ -103,7 +97,7 @@ class RedisClusterBus(RedisBus):
         if len(data) > self.max_message:
             return self.too_large(size)
         if kind == CHANNEL:
-            return self._pipes[self._owners[0]].send((b"PUBLISH", name, data), size)
+            return self._pipes[self._owners[0]].send((b"PUBLISH", name, data), size, self._on_refused)
         return self.command((b"SPUBLISH", name, data), size)
 
     def command(self, words: Words, size: int = 0) -> bool:
@@ -127,7 +121,7 @@ class RedisClusterBus(RedisBus):
         verb, _, rest = str(error).partition(" ")
         self._amiss.set()
         if verb not in ("MOVED", "ASK") or hops == 0:
-            log.warning("Redis Cluster at %s refuses %s: %s", self.endpoint.shown, words[0], error)
+            self._on_refused(error)
             return
         self._send(self._known(rest.rpartition(" ")[2]), words, size, hops - 1, asking=verb == "ASK")
 
@@ -220,7 +214,8 @@ class RedisClusterBus(RedisBus):
         """Look where the slots are whenever something is amiss, until nothing is."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._amiss.wait(), _LOOK_TIME)
+                async with asyncio.timeout(_LOOK_TIME):
+                    await self._amiss.wait()
             parts = (*self._pipes.values(), *self._ears.values())
             if not self._amiss.is_set() and all(part.connection is not None for part in parts):
                 continue
@@ -236,7 +231,8 @@ class RedisClusterBus(RedisBus):
             if pipe.connection is None:
                 continue
             try:
-                owners = _owners(await asyncio.wait_for(pipe.ask("CLUSTER", "SLOTS"), 2.0), address[0])
+                async with asyncio.timeout(2.0):
+                    owners = _owners(await pipe.ask("CLUSTER", "SLOTS"), address[0])
             except (ReplyError, AdapterError, TimeoutError):
                 continue
             if None not in owners:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from flocket.adapters.buses.reconnecting import Reconnecting
 from flocket.adapters.buses.redis_endpoint import Endpoint
-from flocket.adapters.buses.resp import OnPush, RespConnection
+from flocket.adapters.buses.resp import OnPush, ReplyError, RespConnection
 from flocket.errors import AdapterError
 
 __all__ = ["Ear", "Hear", "Kind"]
@@ -44,6 +45,8 @@ class Ear(Reconnecting):
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._writer: RespConnection | None = None
+        self._name = ""  # of the connection, at Redis
+        self._id = 0  # likewise
 
     # -- subscriptions ------------------------------------------------------------------------------------
 
@@ -66,7 +69,8 @@ class Ear(Reconnecting):
     async def settled(self) -> None:
         """Return once every subscription so far is confirmed. Raises AdapterError if that takes too long."""
         try:
-            await asyncio.wait_for(self._quiet.wait(), _CONFIRM_TIME)
+            async with asyncio.timeout(_CONFIRM_TIME):
+                await self._quiet.wait()
         except TimeoutError:
             raise AdapterError(f"Redis at {self.endpoint.shown} does not confirm subscriptions") from None
 
@@ -89,12 +93,30 @@ class Ear(Reconnecting):
 
     async def opened(self, connection: RespConnection) -> None:
         self.closed()
+        await self._end_ghost(connection)
         self._writer = connection
         connection.on_lost = lambda reason: self.closed()
         connection.expects_push = lambda: bool(self._asked)
         for kind, name in list(self._hearers):
             self._command(kind, name)
         await self.settled()
+
+    async def _end_ghost(self, connection: RespConnection) -> None:
+        """End the connection before this one, if Redis still believes in it.
+
+        When packets vanish, Redis does so for minutes, and counts its subscriptions as a node's that answers nothing.
+        """
+        try:
+            if self._id:
+                # The name tells: another server, or the same in another life, has given the number to somebody else.
+                found: bytes = await connection.ask("CLIENT", "LIST", "ID", self._id)
+                if f" name={self._name} ".encode() in found:
+                    await connection.ask("CLIENT", "KILL", "ID", self._id)
+            self._name = f"flocket-{os.urandom(8).hex()}"
+            await connection.ask("CLIENT", "SETNAME", self._name)
+            self._id = await connection.ask("CLIENT", "ID")
+        except ReplyError as error:
+            log.debug("Redis at %s: %s", self.endpoint.shown, error)  # an old one, or one that gives no such right
 
     def closed(self) -> None:
         self._writer = None

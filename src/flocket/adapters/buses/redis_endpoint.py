@@ -16,10 +16,18 @@ from flocket.adapters.buses.redis_address import RedisAddress
 from flocket.adapters.buses.resp import OnPush, ReplyError, RespConnection
 from flocket.errors import AdapterError, ConfigError
 
-__all__ = ["Endpoint"]
+__all__ = ["Endpoint", "NotYet"]
 
 CONNECT_TIME = 0.9  # seconds for TCP: a server that returns is found again within one
 GREETING_TIME = 5.0  # seconds for TLS, password and database
+
+
+# How Redis begins what it says while it reads its data, and a cluster or a replica before it is whole.
+_BEGINNING = ("LOADING", "MASTERDOWN", "CLUSTERDOWN")
+
+
+class NotYet(AdapterError):
+    """Redis is not there, or has only begun: trying again may help."""
 
 
 class Sentinel(NamedTuple):
@@ -29,6 +37,9 @@ class Sentinel(NamedTuple):
     port: int
     username: str | None = None
     password: str | None = None
+
+
+_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,28 +120,44 @@ class Endpoint:
         """Open a connection and greet. Raises AdapterError with one line that says what is wrong."""
         try:
             connection = await self._open(on_push)
-        except (OSError, TimeoutError) as error:
+        except ssl.SSLCertVerificationError as error:
             raise AdapterError(f"Redis at {self.shown}: {_reason(error)}") from None
+        except (OSError, TimeoutError) as error:
+            raise NotYet(f"Redis at {self.shown}: {_reason(error)}") from None
         try:
-            await asyncio.wait_for(self._greet(connection), GREETING_TIME)
+            async with asyncio.timeout(GREETING_TIME):
+                await self._greet(connection)
         except (ReplyError, AdapterError, TimeoutError) as error:
             connection.abort()
-            raise AdapterError(f"Redis at {self.shown}: {_reason(error)}") from None
+            refused = isinstance(error, ReplyError) and not str(error).startswith(_BEGINNING)
+            raise (AdapterError if refused else NotYet)(f"Redis at {self.shown}: {_reason(error)}") from None
         except BaseException:
             connection.abort()
             raise
         return connection
 
+    async def answer_to(self, *words: str) -> Any:
+        """Connect, have the reply to one command, and disconnect. Raises AdapterError."""
+        connection = await self.connect()
+        try:
+            async with asyncio.timeout(GREETING_TIME):
+                return await connection.ask(*words)
+        except ReplyError as error:
+            raise AdapterError(f"Redis at {self.shown}: {error}") from None
+        except TimeoutError as error:
+            raise NotYet(f"Redis at {self.shown}: {_reason(error)}") from None
+        finally:
+            connection.close()
+
     async def _open(self, on_push: OnPush | None) -> RespConnection:
         loop = asyncio.get_running_loop()
         if self.path:
-            made = loop.create_unix_connection(lambda: RespConnection(on_push), self.path)
-            return (await asyncio.wait_for(made, CONNECT_TIME))[1]
+            async with asyncio.timeout(CONNECT_TIME):
+                return (await loop.create_unix_connection(lambda: RespConnection(on_push), self.path))[1]
         host, port = await self._master()
         # TCP first and TLS behind it: each has its own time.
-        transport, connection = await asyncio.wait_for(
-            loop.create_connection(lambda: RespConnection(on_push), host, port), CONNECT_TIME
-        )
+        async with asyncio.timeout(CONNECT_TIME):
+            transport, connection = await loop.create_connection(lambda: RespConnection(on_push), host, port)
         if self.tls is not None:
             try:
                 secured = await loop.start_tls(
@@ -158,9 +185,8 @@ class Endpoint:
             try:
                 connection = await asked.connect()
                 try:
-                    found = await asyncio.wait_for(
-                        connection.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service), CONNECT_TIME
-                    )
+                    async with asyncio.timeout(CONNECT_TIME):
+                        found = await connection.ask("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.service)
                 finally:
                     connection.close()
             except (AdapterError, ReplyError, TimeoutError):
@@ -189,7 +215,11 @@ def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | N
         return None
     kept = {key: value for key, value in options.items() if key.startswith("ssl_")}
     host = options.get("host") or "localhost"
-    return SSLConnection(host=host, **kept).ssl_context.get()
+    try:
+        return SSLConnection(host=host, **kept).ssl_context.get()
+    except OSError as error:  # of ssl, too: it does not say which file
+        files = ", ".join(f"{key}={kept[key]}" for key in _FILES if kept.get(key))
+        raise ConfigError(f"Redis by TLS, {files}: {_reason(error)}") from None
 
 
 def _reason(error: BaseException) -> str:

@@ -51,26 +51,31 @@ class Pipe(Reconnecting):
         return False
 
     def ask(self, *words: bytes | str | int) -> asyncio.Future[Any]:
-        """The future of a command's reply; an AdapterError if there is no connection, now or later."""
-        if self.connection is None:
+        """The future of a command's reply; an AdapterError if there is no connection, now or later, or no room."""
+        connection = self.connection
+        if connection is None or connection.waiting > MAX_UNSENT:
+            why = "not connected" if connection is None else "too slow: no more is sent for now"
             future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            future.set_exception(AdapterError(f"Redis at {self.endpoint.shown} is not connected"))
+            future.set_exception(AdapterError(f"Redis at {self.endpoint.shown} is {why}"))
             future.exception()  # no warning, if nobody waits
             return future
-        return self.connection.ask(*words)
+        future = connection.ask(*words)
+        if connection.waiting > MARK:
+            self._room.clear()
+        return future
 
     async def drained(self) -> None:
         """Return once there is room, or after a while: an emission is not held up by an outage."""
         if not self._room.is_set():
-            try:
-                await asyncio.wait_for(self._room.wait(), ROOM_TIME)
-            except TimeoutError:
-                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(ROOM_TIME):
+                    await self._room.wait()
 
     async def aclose(self) -> None:
         if self.connection is not None and self.connection.unanswered:
             with contextlib.suppress(TimeoutError, AdapterError):
-                await asyncio.wait_for(asyncio.shield(self.connection.ask("PING")), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self.connection.ask("PING")
         await super().aclose()
 
     async def opened(self, connection: RespConnection) -> None:

@@ -56,7 +56,8 @@ class Sender:
         with self._lock:
             client, self._client = self._client, None
         if client is not None and self._pid == os.getpid():
-            client.close()
+            for each in _with_sentinels(client):
+                each.close()
 
 
 class AsyncSender:
@@ -89,7 +90,8 @@ class AsyncSender:
         """Close the connections; the next send opens others."""
         client, self._client = self._client, None
         if client is not None:
-            await client.aclose()
+            for each in _with_sentinels(client):
+                await each.aclose()
 
 
 def _errors() -> tuple[type[BaseException], ...]:
@@ -125,7 +127,14 @@ def _open(address: RedisAddress) -> Any:
         )
         return sentinel.master_for(address.service, **settings, **_credentials(options))
     client = redis.Redis.from_url(address.url, **settings)
-    if address.dialect == "classic" or not _is_cluster(client.info("cluster")):
+    if address.dialect == "classic":
+        return client
+    try:
+        clustered = _is_cluster(client.info("cluster"))
+    except BaseException:
+        client.close()
+        raise
+    if not clustered:
         return client
     client.close()
     return redis.RedisCluster.from_url(address.url, **settings)
@@ -144,10 +153,23 @@ async def _open_async(address: RedisAddress) -> Any:
         )
         return sentinel.master_for(address.service, **settings, **_credentials(options))
     client = redis.asyncio.Redis.from_url(address.url, **settings)
-    if address.dialect == "classic" or not _is_cluster(await client.info("cluster")):
+    if address.dialect == "classic":
+        return client
+    try:
+        clustered = _is_cluster(await client.info("cluster"))
+    except BaseException:
+        await client.aclose()
+        raise
+    if not clustered:
         return client
     await client.aclose()
     return await redis.asyncio.RedisCluster.from_url(address.url, **settings).initialize()
+
+
+def _with_sentinels(client: Any) -> list[Any]:
+    # The clients that asked the sentinels are not closed along with the one for the master.
+    manager = getattr(getattr(client, "connection_pool", None), "sentinel_manager", None)
+    return [client, *(manager.sentinels if manager is not None else ())]
 
 
 def _is_cluster(info: Any) -> bool:
