@@ -162,6 +162,8 @@ class Engine:
 
     def _headers(self, request: Request, sid: str | None = None) -> Headers:
         headers = self.cors.headers(request)
+        if sid is None and not self._listeners:
+            return headers  # as nearly all
         if sid is not None:
             if self.options.cookie is not None:
                 headers.append(("Set-Cookie", handshake_cookie(self.options.cookie, sid)))

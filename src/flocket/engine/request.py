@@ -10,6 +10,8 @@ from urllib.parse import unquote_plus
 
 __all__ = ["Request", "parse_query"]
 
+FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
+
 
 def parse_query(text: str) -> dict[str, str]:
     """Read a query string; a key that is repeated gets its values joined by commas, as JavaScript prints an array."""
@@ -122,6 +124,8 @@ class Request:
         return f"{self.path}?{self.query_string}" if self.query_string else self.path
 
     def _believe_proxy(self, trusted: Collection[str]) -> None:
+        if not [name for name, _ in self._raw_headers if name in FORWARDED]:
+            return
         forwarded = self.header(b"x-forwarded-for")
         if forwarded:
             hops = [hop.strip() for hop in forwarded.split(",") if hop.strip()]

@@ -124,8 +124,8 @@ class Session:
             engine.dirty.append(self)
         out.append(frame)
         size = len(frame.wire)
-        self._buffered += size
-        if self._buffered > engine.send_bytes or len(out) > engine.send_packets:
+        buffered = self._buffered = self._buffered + size
+        if buffered > engine.send_bytes or len(out) > engine.send_packets:
             self._over_bound(size)
 
     def send_message(self, data: str | bytes | bytearray | memoryview, *, compress: bool = True) -> None:
@@ -182,7 +182,7 @@ class Session:
         if self._waiting_pong:
             self._alive(frame)
         if isinstance(frame, str):
-            if frame.startswith("4"):
+            if frame[:1] == "4":
                 self.handler.on_message(frame[1:])
             else:
                 self._control(frame[:1], frame)

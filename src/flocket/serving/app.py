@@ -44,6 +44,7 @@ class EngineApp:
     _runtime: AsyncioRuntime
     _files: ClientFiles
     _path: str  # without a slash at its end
+    _own: str  # with one, as nearly all requests name it
     _front: EngineLike  # the engine, or one that also has the sessions of the siblings
     _tag: str  # who owns a session; drawn when the server starts, or the worker's
     _cluster: str | None = None
@@ -213,9 +214,10 @@ class EngineApp:
 
     def flocket_route(self, path: str, mounted: bool = False) -> EngineLike | None:
         """The engine, if `path` is its own; in its place one that starts the server first, while it has not."""
-        rest = self._rest(path, mounted)
-        if rest is None or self._files.is_file(rest):
-            return None
+        if path != self._own:
+            rest = self._rest(path, mounted)
+            if rest is None or self._files.is_file(rest):
+                return None
         if self._begun is not None and self._begun.done():
             return self._front
         return _Starting(self)

@@ -108,6 +108,7 @@ class EngineServer(EngineApp):
         self._events = EngineEvents(self._engine)
         self._files = ClientFiles(False)
         self._path = options.path
+        self._own = options.path + "/"
         self._listeners: dict[str, list[Callable[..., Any]]] = {event: [] for event in SESSION_EVENTS}
 
     @property

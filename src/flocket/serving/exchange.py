@@ -86,7 +86,10 @@ class HttpExchange:
 
     def start(self) -> None:
         """It is this request's turn."""
-        self._guard(lambda: self.engine.handle(self))
+        try:
+            self.engine.handle(self)
+        except Exception:
+            self._fail()
 
     def on_body(self, data: bytes) -> None:
         if self.response_complete:
@@ -119,14 +122,14 @@ class HttpExchange:
         done, self._done = self._done, None
         assert done is not None
         self._body = b""
-        self._guard(lambda: done(body))
-
-    def _guard(self, call: Callable[[], None]) -> None:
         try:
-            call()
+            done(body)
         except Exception:
-            logger.exception("a request could not be served")
-            self.respond(500, [], b"", close=True)
+            self._fail()
+
+    def _fail(self) -> None:
+        logger.exception("a request could not be served")
+        self.respond(500, [], b"", close=True)
 
     def _forget(self) -> None:
         self.response_complete = True

@@ -107,6 +107,7 @@ class Server(EngineApp, SocketsServer[T]):
         self._runtime: AsyncioRuntime
         SocketsServer.__init__(self, options, AsyncioRuntime())
         self._path = engine.path
+        self._own = engine.path + "/"
         self._files = ClientFiles(serve_client, engine.path)
         self._cluster = cluster
         self._user_lifespan = lifespan

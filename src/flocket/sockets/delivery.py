@@ -54,8 +54,7 @@ def deliver(
             if packet.data is None:
                 packet.data = read_frames(nsp._parser, encoded.frames).data
             socket._tell_outgoing(packet.data)
-        frames = encoded.frames if session.protocol == 4 else encoded.for_protocol(session.protocol)
-        for frame in frames:
+        for frame in encoded.frames if session.protocol == 4 else encoded.for_protocol(session.protocol):
             session.send(frame)
         if position:
             socket._log_position = position
