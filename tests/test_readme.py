@@ -81,8 +81,12 @@ def test_make_run_serves_the_chat_until_a_signal(
 
 def test_ctrl_c_ends_make_run_as_the_readme_says(tmp_path: Path) -> None:
     port = free_port()
-    # A terminal's Ctrl-C goes to all that runs in it: here to a group of processes that make leads.
-    make = "import os; os.setsid(); os.execvp('make', ['make', 'run'])"
+    # A terminal's Ctrl-C goes to all that runs in it: here to a group of processes that make leads. (It would be
+    # ignored if these tests run in a shell's background.)
+    make = (
+        "import os, signal; os.setsid(); signal.signal(signal.SIGINT, signal.SIG_DFL); "
+        "os.execvp('make', ['make', 'run'])"
+    )
     command = [sys.executable, "-c", make]
     with running(command, port, PORT=str(port), VENV=str(environment(tmp_path))) as program:
         os.killpg(program.process.pid, signal.SIGINT)
