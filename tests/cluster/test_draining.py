@@ -16,7 +16,7 @@ from tests.cluster.tools import runtime_folder, until
 from flocket import EngineServer, Session
 from flocket.cluster.ports import bind
 from flocket.serving.hosting import Serving
-from flocket.serving.membership import Membership
+from flocket.serving.membership import Membership, membership_of
 
 TARGET = "/engine.io/?EIO=4&transport="
 UPGRADE = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {}==\r\n"
@@ -61,18 +61,24 @@ class Node:
 
 
 @asynccontextmanager
-async def two() -> AsyncIterator[tuple[Node, Node]]:
-    a, b = Node(), Node()
+async def nodes(count: int) -> AsyncIterator[list[Node]]:
+    made = [Node() for _ in range(count)]
     try:
-        for node in (a, b):
+        for node in made:
             await node.start()
-        meshes = [node.membership.worker.mesh for node in (a, b)]
-        await until(lambda: all([peer.up for peer in mesh.peers.values()] == [True] for mesh in meshes))
-        yield a, b
+        meshes = [node.membership.worker.mesh for node in made]
+        await until(lambda: all([peer.up for peer in mesh.peers.values()] == [True] * (count - 1) for mesh in meshes))
+        yield made
     finally:
-        for node in (a, b):
+        for node in made:
             node.end()
             await node.ended(10)
+
+
+@asynccontextmanager
+async def two() -> AsyncIterator[tuple[Node, Node]]:
+    async with nodes(2) as (a, b):
+        yield a, b
 
 
 @pytest.fixture(autouse=True)
@@ -131,5 +137,42 @@ def test_a_connection_that_is_being_passed_on_is_waited_for_and_served() -> None
             await b.ended(1.0)
             assert a.closed == []
             writer.close()
+
+    asyncio.run(main())
+
+
+def test_a_new_session_that_one_sibling_cannot_take_goes_to_another() -> None:
+    async def main() -> None:
+        async with nodes(3) as (a, full, free):
+            assert full.membership.worker.placement is not None
+            full.membership.worker.placement.close()
+            free.membership.worker.mesh.tell_load(5)
+            peers = a.membership.worker.mesh.peers
+            await until(lambda: sorted(peer.load for peer in peers.values()) == [0, 5])
+            a.membership.worker.drain()
+            a.eio._engine.draining = True
+            sid = await a.open()
+            assert list(free.sessions) == [sid]
+            assert a.membership.worker.placement is not None
+            assert a.membership.worker.placement.handoff.passed == 1
+
+    asyncio.run(main())
+
+
+def test_a_node_that_only_joined_is_given_no_new_session() -> None:
+    async def main() -> None:
+        async with nodes(1) as (a,):
+            joined = EngineServer()
+            joined._cluster = "draining"
+            membership = membership_of([joined], None)
+            assert membership is not None
+            await membership.join()
+            peers = a.membership.worker.mesh.peers
+            await until(lambda: [peer.up for peer in peers.values()] == [True])
+            a.membership.worker.drain()
+            assert a.membership.worker.placement is not None
+            assert await a.open() in a.sessions
+            assert a.membership.worker.placement.handoff._last == 0, "it was asked"
+            await membership.aclose()
 
     asyncio.run(main())

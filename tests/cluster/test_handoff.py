@@ -12,7 +12,7 @@ from tests.cluster.tools import identity, runtime_folder, until
 
 from flocket.adapters.buses.links import QUEUE_MARK
 from flocket.adapters.buses.mesh import Mesh, Peer
-from flocket.cluster.handoff import MARGIN, Answer, Handoff
+from flocket.cluster.handoff import MARGIN, Answer, Handoff, refuse_offers
 
 
 class Worker:
@@ -218,5 +218,30 @@ def test_garbage_is_counted() -> None:
                 a.mesh.send(peer, kind, b"?")
             a.mesh.send(peer, 33, (12345).to_bytes(8, "big"))  # a yes to nothing
             await until(lambda: b.mesh.garbage == 3)
+
+    asyncio.run(main())
+
+
+def test_who_does_not_accept_connections_says_no_at_once() -> None:
+    async def main() -> None:
+        with runtime_folder() as folder:
+            a, starting = Worker(folder), Mesh(folder, identity())
+            refuse_offers(starting)
+            await a.mesh.start()
+            await starting.start()
+            await until(lambda: [peer.up for peer in a.mesh.peers.values()] == [True])
+            client, server = socket.socketpair()
+            before = len(os.listdir("/proc/self/fd"))
+            answers: list[Answer] = []
+            assert a.handoff.offer(a.mesh.peers[starting.node.tag], server, answers.append, seconds=3600)
+            await until(lambda: answers)
+            assert answers == [Answer.NO]
+            assert len(os.listdir("/proc/self/fd")) == before
+            server.sendall(b"still here")
+            assert client.recv(100) == b"still here"
+            for end in (client, server):
+                end.close()
+            await a.mesh.aclose()
+            await starting.aclose()
 
     asyncio.run(main())

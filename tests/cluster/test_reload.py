@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import signal
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.cluster.crowd import PYTHONPATH
@@ -72,3 +75,47 @@ def test_a_program_whose_workers_cannot_start_is_waited_for(tmp_path: Path) -> N
         wait_until(lambda: "is ready" in running_program.printed(), 10)
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as response:
             assert response.read() == b"1"
+
+
+SLOW = """
+import asyncio
+from contextlib import asynccontextmanager
+from flocket import Server
+
+@asynccontextmanager
+async def lifespan(io):
+    await asyncio.sleep(1)
+    yield
+
+io = Server(lifespan=lifespan)
+"""
+
+
+def test_nobody_who_connects_is_refused_while_workers_that_start_slowly_replace_others(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(SLOW)
+    port = free_port()
+
+    async def connect() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        writer.close()
+        return answer.partition(b"\r\n")[0]
+
+    async def connect_until(over: Callable[[], bool]) -> set[bytes]:
+        connecting: list[asyncio.Task[bytes]] = []
+        async with asyncio.timeout(30):
+            while not over():
+                connecting.append(asyncio.create_task(connect()))
+                await asyncio.sleep(0.02)
+            return set(await asyncio.gather(*connecting))
+
+    command = flocket("run", "program:io", "--port", str(port), "--workers", "2")
+    with (
+        runtime_folder() as folder,
+        running(command, port, tmp_path, PYTHONPATH=PYTHONPATH, FLOCKET_RUNTIME=str(folder)) as program,
+    ):
+        wait_until(lambda: program.printed().count("is ready") == 2, 20)
+        program.process.send_signal(signal.SIGHUP)
+        answers = asyncio.run(connect_until(lambda: program.printed().count("has ended") == 2))
+        assert answers == {b"HTTP/1.1 200 OK"}

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from flocket.adapters.buses.links import LOST, QUEUE_MARK
 from flocket.adapters.buses.mesh import Mesh, Peer
 
-__all__ = ["MARGIN", "Answer", "Handoff"]
+__all__ = ["MARGIN", "Answer", "Handoff", "refuse_offers"]
 
 MARGIN = 0.5  # seconds from the end of an offer until its connection is taken back
 _OFFER, _YES, _NO = 32, 33, 34  # kinds on the mesh
@@ -34,6 +34,17 @@ class Answer(Enum):
     NO = auto()  # the other cannot take it: out of descriptors, or draining
     LATE = auto()  # no answer in time: the other hangs
     GONE = auto()  # the other died first
+
+
+def refuse_offers(mesh: Mesh) -> None:
+    """Say no to every offer, until a `Handoff` is made: without an answer they would wait for their end."""
+
+    def refuse(peer: Peer, payload: bytes, fd: int | None) -> None:
+        if fd is not None and fd != LOST:
+            os.close(fd)
+        mesh.send(peer, _NO, payload[: _NUMBER.size], now=True)
+
+    mesh.receive(_OFFER, refuse)
 
 
 class _Offer(NamedTuple):
@@ -57,6 +68,7 @@ class Handoff:
         self._now = now
         self._offers: dict[int, _Offer] = {}
         self._last = 0
+        mesh.ignore(_OFFER)  # which is to say that they are refused no longer
         mesh.receive(_OFFER, self._on_offer)
         mesh.receive(_YES, self._on_yes)
         mesh.receive(_NO, self._on_no)

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Literal
 
-from flocket.adapters.buses.mesh import Mesh, Peer
+from flocket.adapters.buses.mesh import NO_MORE, Mesh, Peer
 from flocket.cluster.address_hash import slot_of
 from flocket.cluster.handoff import MARGIN, Answer, Handoff
 from flocket.cluster.heads import Heads
 from flocket.cluster.route import Kind, Verdict, peek
 
-__all__ = ["DRAINING", "Placement", "Sticky"]
+__all__ = ["Placement", "Sticky"]
 
 Sticky = Literal["session", "address", "none"]
 
-DRAINING = 0xFFFF_FFFF  # the load of a worker that wants no new sessions
 OWNER_TIME = 5.0  # seconds for an owner to take a connection; then its requests are relayed, as it may hang
 NEW_TIME = 0.5  # seconds for a sibling to take a new session that it need not have
 TELL_LOAD = 0.05  # seconds between two words about our load, while it changes
@@ -58,6 +57,7 @@ class Placement:
         self._known = load()
         self._telling: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        mesh.tell_load(self._known)  # from now on it can be passed connections
 
     @property
     def pending(self) -> int:
@@ -71,7 +71,7 @@ class Placement:
     def drain(self) -> None:
         """From now on new sessions go to siblings, if there are any."""
         self.draining = True
-        self.mesh.tell_load(DRAINING)
+        self.mesh.tell_load(NO_MORE)
 
     def close(self) -> None:
         """Refuse what is on no worker yet, and take nothing any more."""
@@ -99,7 +99,8 @@ class Placement:
                     'sticky="address" puts them on one worker; use sticky="session"'
                 )
         elif self._sticky == "session" and verdict.kind is Kind.NEW and (self.draining or not self._chosen):
-            peer = self._least_loaded()
+            self._to_least_loaded(sock, frozenset())
+            return
         self._to(peer, sock, NEW_TIME)
 
     def _owner(self, tag: str) -> Peer | None:
@@ -107,10 +108,10 @@ class Placement:
         peer = self.mesh.peers.get(tag)
         return peer if peer is not None and peer.up else None
 
-    def _least_loaded(self) -> Peer | None:
-        """A sibling that carries clearly less than this worker, or None."""
-        ours = DRAINING if self.draining else self._known + self._arrived
-        best = min((p for p in self.mesh.peers.values() if p.up), key=lambda p: p.load, default=None)
+    def _least_loaded(self, tried: Container[Peer]) -> Peer | None:
+        """A sibling that carries clearly less than this worker, and has not been tried; or None."""
+        ours = NO_MORE if self.draining else self._known + self._arrived
+        best = min((p for p in self.mesh.peers.values() if p.up and p not in tried), key=lambda p: p.load, default=None)
         # Passing costs more than serving at once: not for a difference that the kernel's choice evens out.
         if best is None or best.load >= ours - max(1, ours // 16):
             return None
@@ -125,7 +126,7 @@ class Placement:
         if slot == self.mesh.worker:
             return None
         # While a worker is replaced, two have its number: the younger.
-        there = [p for p in self.mesh.peers.values() if p.up and p.worker == slot and p.load != DRAINING]
+        there = [p for p in self.mesh.peers.values() if p.up and p.worker == slot and p.load != NO_MORE]
         return max(there, key=lambda p: p.identity.epoch if p.identity else 0, default=None)
 
     # -- doing
@@ -145,6 +146,21 @@ class Placement:
                 self._keep(sock)
 
         if peer is None or not self.handoff.offer(peer, sock, said, seconds=seconds):
+            self._keep(sock)
+
+    def _to_least_loaded(self, sock: socket.socket, tried: frozenset[Peer]) -> None:
+        """Let somebody have a new session who has fewer. Who drains asks one after the other, or it must refuse it."""
+        peer = self._least_loaded(tried)
+
+        def said(answer: Answer) -> None:
+            if answer is Answer.YES or peer is None:
+                return
+            if self.draining and not self._closed:
+                self._to_least_loaded(sock, tried | {peer})
+            else:
+                self._keep(sock)
+
+        if peer is None or not self.handoff.offer(peer, sock, said, seconds=NEW_TIME):
             self._keep(sock)
 
     def _keep(self, sock: socket.socket) -> None:

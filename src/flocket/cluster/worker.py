@@ -17,6 +17,7 @@ from flocket.adapters.bus import Bus, NodeIdentity
 from flocket.adapters.buses.lanes import Lanes
 from flocket.adapters.buses.mesh import Mesh, Peer
 from flocket.cluster.adopt import Adopter
+from flocket.cluster.handoff import refuse_offers
 from flocket.cluster.listen import Listener
 from flocket.cluster.place import Placement, Sticky
 from flocket.cluster.relay import Relay
@@ -40,6 +41,7 @@ class Worker:
         folder = meeting_place(key)
         self.mesh = Mesh(folder, make_identity(folder), worker=self.number, make_folder=lambda: meeting_place(key))
         self.relay = Relay(self.mesh)
+        refuse_offers(self.mesh)  # as long as nothing is accepted: while it starts, and under a host that accepts
         self.placement: Placement | None = None
         self._lanes = Lanes(self.mesh)
         self._given = given

@@ -25,12 +25,13 @@ from flocket.adapters.buses.links import FRAME_LIMIT, QUEUE_MARK, Inbound, Outbo
 from flocket.engine.sid import TAG_LENGTH
 from flocket.errors import AdapterError, FlocketError
 
-__all__ = ["BEAT", "FIRST_FREE_KIND", "HUNG_AFTER", "Mesh", "Peer"]
+__all__ = ["BEAT", "FIRST_FREE_KIND", "HUNG_AFTER", "NO_MORE", "Mesh", "Peer"]
 
 BEAT = 0.9  # seconds between two heartbeats
 HUNG_AFTER = 3 * BEAT  # three were missed: with the tick, known within 3 s
 TICK = 0.25
 _HELLO, _BEAT, FIRST_FREE_KIND = 0, 1, 8
+NO_MORE = 0xFFFF_FFFF  # the load of a node that takes no new sessions: it starts or ends, or has not said yet
 _HELLO_LIMIT = 512  # bytes: a stranger may not make us buffer more
 
 Receiver = Callable[["Peer", bytes, "int | None"], None]
@@ -53,7 +54,7 @@ class Peer:
         self.identity: NodeIdentity | None = None
         self.worker = -1
         self.pid = 0
-        self.load = 0  # what it last said of itself
+        self.load = NO_MORE  # what it last said of itself
         self.up = False
         self.heard = now
         self.out: Outbound | None = None
@@ -83,7 +84,7 @@ class Mesh:
         self.folder = folder
         self.node = node
         self.worker = worker
-        self.load = 0  # told with each heartbeat; `tell_load` tells it sooner
+        self.load = NO_MORE  # told with each heartbeat; `tell_load` tells it sooner
         self.garbage = 0  # frames and connections that made no sense
         self.dropped = 0  # frames for a peer whose queue was full
         self.peers: dict[str, Peer] = {}  # by tag
@@ -228,6 +229,8 @@ class Mesh:
         node = self.node
         hello = _Hello(1, node.uid, node.tag, node.epoch, self.worker, os.getpid())
         peer.out.send(_HELLO, msgspec.msgpack.encode(hello), now=True)
+        if peer.out is not None:
+            peer.out.send(_BEAT, self.load.to_bytes(4, "big"), now=True)  # so that it is known from the beginning
         return self.peers.get(tag)
 
     def _accept(self) -> None:
