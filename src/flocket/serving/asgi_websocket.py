@@ -41,10 +41,19 @@ class AsgiUpgrade:
         self._decided.set()
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._decided.wait()
+        try:
+            await self._decided.wait()
+        except asyncio.CancelledError:  # some servers end the task of a request whose client has gone
+            if self.on_gone is not None:
+                self.on_gone()
+            raise
         if self._accepted is not None:
             transport, headers = self._accepted
-            await send({"type": "websocket.accept", "headers": raw_headers(headers)})
+            try:
+                await send({"type": "websocket.accept", "headers": raw_headers(headers)})
+            except OSError:  # ASGI's word for a client that went while we decided: its session must not stay
+                transport.lost()
+                return
             await transport.run(receive, send)
             return
         assert self._refused is not None
@@ -103,12 +112,17 @@ class _WebSocket:
             for task in (reader, writer):
                 task.cancel()
             await asyncio.gather(reader, writer, return_exceptions=True)
-            code, reason = self._closing = self._closing or (1006, "")
-            self.writable = False
-            self.receiver.on_lost("transport close")
+            code, reason = self.lost()
         if not lost and code != 1006:
             # Behind the reader's end: granian sends no close frame while somebody still receives.
             await send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def lost(self) -> tuple[int, str]:
+        """Nobody is there any more, and the receiver is told so; how we wanted to close."""
+        code, reason = self._closing = self._closing or (1006, "")
+        self.writable = False
+        self.receiver.on_lost("transport close")
+        return code, reason
 
     async def _read(self, receive: Receive) -> None:
         while True:
