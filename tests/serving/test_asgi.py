@@ -208,6 +208,32 @@ def test_a_request_that_is_answered_while_its_body_is_read_ends_at_once() -> Non
     run(scene)
 
 
+def test_a_mistake_of_ours_with_a_websocket_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(Ears):
+        def receive(self, frame: str | bytes) -> None:
+            raise ZeroDivisionError("ours")
+
+    async def scene() -> None:
+        engine, ears = Engine(), Faulty()
+        inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        inbox.put_nowait({"type": "websocket.connect"})
+        inbox.put_nowait({"type": "websocket.receive", "text": "2"})
+
+        async def send(message: Any) -> None: ...
+
+        scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": []}
+        task = asyncio.ensure_future(AsgiFace(engine).websocket(scope, inbox.get, send))
+        await turns()
+        engine.upgrades[0].accept(ears, [])
+        await task
+        assert ears.lost == ["transport close"]
+
+    run(scene)
+    (record,) = caplog.records
+    assert record.name == "flocket"
+    assert "ZeroDivisionError: ours" in caplog.text
+
+
 @pytest.mark.parametrize("how", ["accept", "cancel"])
 def test_an_upgrade_hears_that_its_client_left(how: str) -> None:
     async def scene() -> None:

@@ -6,6 +6,7 @@ Knows ASGI's messages of WebSocket, which are whole; does not know frames, or wh
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from flocket.codec.frames import Frame
@@ -15,6 +16,8 @@ from flocket.options import EngineOptions
 from flocket.serving.asgi_types import Receive, Scope, Send, raw_headers
 
 __all__ = ["AsgiUpgrade"]
+
+log = logging.getLogger("flocket")
 
 HIGH_WATER = 65_536  # bytes waiting for a WebSocket from which it is not writable: asyncio's own mark
 
@@ -111,7 +114,9 @@ class _WebSocket:
         finally:
             for task in (reader, writer):
                 task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
+            failure, _ = await asyncio.gather(reader, writer, return_exceptions=True)
+            if isinstance(failure, Exception):  # ours: a client's end comes as a message
+                log.error("a WebSocket could not be served", exc_info=failure)
             code, reason = self.lost()
         if not lost and code != 1006:
             # Behind the reader's end: granian sends no close frame while somebody still receives.
