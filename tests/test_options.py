@@ -50,6 +50,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cors_origins": "https://a.example/"}, "without a path"),
     ({"cors_origins": ["https://a.example", "b.example"]}, "'b.example' is no origin"),
     ({"cors_origins": [re.compile("x")]}, "is no origin"),
+    ({"cors_origins": "https://*.example.com"}, r'"\*" stands alone'),
 ]
 
 
@@ -117,3 +118,5 @@ def test_what_is_right_is_taken() -> None:
     assert Server(cookie=False)._engine.options.cookie is None
     for origins in (None, "null", "http://localhost:3000", ["https://a.example"], re.compile("x"), lambda origin: True):
         assert Server(cors_origins=origins)._engine.options.cors_origins == origins
+    assert Server(cors_origins="https://A.Example")._engine.options.cors_origins == "https://a.example"
+    assert Server(cors_origins=["HTTPS://A.example"])._engine.options.cors_origins == ["https://a.example"]

@@ -257,4 +257,9 @@ def _origins(origins: CorsOrigins) -> CorsOrigins:
     for name in names:
         if not isinstance(name, str) or (name != "*" and not ORIGIN.fullmatch(name)):
             raise ConfigError(f"cors_origins: {name!r:.80} is no origin, as https://example.com:8000, without a path")
-    return "*" if "*" in names else origins
+        if name != "*" and "*" in name:
+            raise ConfigError(f'cors_origins: {name!r:.80}: "*" stands alone; of several hosts, give a re.compile(...)')
+    # As browsers write them: scheme and host in lower case (RFC 6454, 4).
+    if isinstance(origins, str):
+        return origins.lower()
+    return "*" if "*" in names else [name.lower() for name in names]

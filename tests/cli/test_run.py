@@ -55,10 +55,33 @@ def test_what_is_not_there_is_said_in_one_line(
     assert capsys.readouterr().err == f"flocket: {raised.value}\n"
 
 
-def test_a_module_that_misses_one_of_its_own_shows_where(here: Path) -> None:
-    (here / "needy.py").write_text("import a_thing_that_is_not_installed\n")
-    with pytest.raises(ModuleNotFoundError, match="a_thing_that_is_not_installed"):
-        load("needy:io")
+@pytest.mark.parametrize(
+    ("text", "line", "error"),
+    [
+        ("import a_thing_that_is_not_installed\n", 1, "ModuleNotFoundError"),
+        ("def f():\n    raise ValueError('two\\nlines')\nf()\n", 3, "ValueError"),
+        ("def (:\n", 1, "SyntaxError"),
+    ],
+)
+def test_a_module_that_fails_shows_where_and_nothing_of_ours(
+    here: Path, capsys: pytest.CaptureFixture[str], text: str, line: int, error: str
+) -> None:
+    name = f"a_failing_module_{next(numbers)}"
+    (here / f"{name}.py").write_text(text)
+    assert main(["run", f"{name}:io"]) == 2
+    said = capsys.readouterr().err
+    assert f'{name}.py", line {line}' in said
+    assert "flocket/cli" not in said
+    assert "importlib" not in said
+    assert said.splitlines()[-1] == f"flocket: {name} cannot be imported: {error}, see above"
+
+
+def test_an_option_that_cannot_be_is_one_line_also_where_a_module_says_it(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "misspelt.py").write_text("from flocket import Server\nio = Server(ping_intervall=3)\n")
+    assert main(["run", "misspelt:io"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_what_cannot_be_served_is_refused(module: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -244,6 +244,7 @@ def test_what_cannot_be_sent_is_named_by_its_path(value: Any, message: str) -> N
         json.dumps(value)
     assert str(caught.value).startswith(message)
     assert str(caught.value).endswith("cannot be sent")
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None), "said once"
 
 
 def test_a_value_that_holds_itself_is_refused_with_a_short_message() -> None:

@@ -238,6 +238,16 @@ def test_a_client_that_goes_while_allow_request_thinks_gets_no_session() -> None
     assert asked.world.engine.sessions == {}
 
 
+def test_an_allow_request_that_is_cancelled_leaves_nobody_waiting() -> None:
+    asked = Asked(Limits(unconnected=1))
+    exchange = asked.world.get()
+    with pytest.raises(asyncio.CancelledError):
+        asked.coroutines.pop().throw(asyncio.CancelledError)
+    assert exchange.result.status == 403
+    assert asked.world.get().waiting, "its place is free again"
+    asked.let_in()
+
+
 def test_those_who_wait_for_allow_request_count_as_unconnected() -> None:
     asked = Asked(Limits(unconnected=2))
     exchanges = [asked.world.get() for _ in range(3)]

@@ -186,10 +186,38 @@ def test_close_is_told_to_the_poll_that_waits() -> None:
     world = World()
     ears = world.poller()
     poll = world.poll(ears.session.id)
+    ears.session.close()
+    assert poll.result.body == b"1"
+    assert ears.closed == [("forced close", "")]
+
+
+@pytest.mark.parametrize("polls", [True, False])
+def test_close_is_told_behind_the_last_words_in_a_poll_of_its_own(polls: bool) -> None:
+    # Node's client hears a close packet before the messages that came in one body with it.
+    world = World()
+    ears = world.poller()
+    poll = world.poll(ears.session.id) if polls else None
     ears.session.send(text("last words"))
     ears.session.close()
-    assert poll.result.body == b"4last words\x1e1"
+    if poll is None:
+        poll = world.poll(ears.session.id)
+    assert poll.result.body == b"4last words"
+    assert ears.closed == []
+    assert world.poll(ears.session.id).result.body == b"1"
     assert ears.closed == [("forced close", "")]
+
+
+def test_a_client_that_closes_too_is_not_waited_for() -> None:
+    world = World()
+    ears = world.poller()
+    poll = world.poll(ears.session.id)
+    ears.session.send(text("last words"))
+    ears.session.close()
+    assert poll.result.body == b"4last words"
+    assert world.post(ears.session.id, b"4too late\x1e1").result.body == b"ok"
+    assert ears.heard == []
+    assert ears.closed == [("forced close", "")]
+    assert world.engine.sessions == {}
 
 
 def test_close_waits_for_the_next_poll_but_not_for_ever() -> None:
@@ -198,7 +226,8 @@ def test_close_waits_for_the_next_poll_but_not_for_ever() -> None:
     ears.session.send(text("last words"))
     ears.session.close()
     assert ears.closed == []
-    assert world.poll(ears.session.id).result.body == b"4last words\x1e1"
+    assert world.poll(ears.session.id).result.body == b"4last words"
+    world.clock.advance(30.1)
     assert ears.closed == [("forced close", "")]
     ears = world.poller()
     ears.session.close()

@@ -248,6 +248,7 @@ class SessionMachine(RuleBasedStateMachine):
             self.poll = self.world.poll(self.sid, self.query)
         if self.poll is not None:
             assert last.encode() in self.poll.result.body
+            self.world.poll(self.sid, self.query)  # and another for the close packet
         else:
             self.collect()
             assert self.came == self.sent

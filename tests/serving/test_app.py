@@ -147,6 +147,23 @@ def test_an_error_of_ours_needs_no_traceback(caplog: pytest.LogCaptureFixture) -
     assert [(record.exc_info, "do this instead" in record.getMessage()) for record in caplog.records] == [(None, True)]
 
 
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_a_lifespan_that_is_no_context_manager_is_said_in_one_line(
+    caplog: pytest.LogCaptureFixture, asynchronous: bool
+) -> None:
+    async def generator(io: Any) -> AsyncIterator[None]:
+        yield
+
+    async def coroutine(io: Any) -> None: ...
+
+    made: Any = generator if asynchronous else coroutine
+    told = asyncio.run(lifespan(Server(lifespan=made)))
+    assert types(told) == ["startup.failed"]
+    (record,) = caplog.records
+    assert record.exc_info is None
+    assert "contextlib.asynccontextmanager" in record.getMessage()
+
+
 def test_a_lifespan_that_fails_at_its_end_still_releases_everything(caplog: pytest.LogCaptureFixture) -> None:
     notes: list[str] = []
     io = Server(lifespan=life(notes, fails_at="end"))
@@ -321,6 +338,24 @@ def test_a_program_that_cannot_begin_ends_with_a_status_and_one_traceback(tmp_pa
     assert done.returncode == 3  # uvicorn's number for it
     assert done.stderr.count("Traceback") == 1
     assert "no database" in done.stderr
+
+
+ENDING_BADLY = """
+import asyncio, contextlib, os, signal
+from flocket import Server
+@contextlib.asynccontextmanager
+async def lifespan(io):
+    asyncio.get_running_loop().call_later(0.3, os.kill, os.getpid(), signal.SIGTERM)  # once it serves
+    yield
+    raise RuntimeError("no database to close")
+Server(lifespan=lifespan).run(port=0)
+"""
+
+
+def test_a_program_that_does_not_end_well_says_so_once(tmp_path: Path) -> None:
+    done = run_script(tmp_path, ENDING_BADLY)
+    assert done.stderr.count("no database to close") == 2  # the line that raises it, and the error
+    assert "uvicorn" not in done.stderr
 
 
 def test_serve_lives_within_a_running_loop_until_it_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:

@@ -36,6 +36,22 @@ class Engine:
         self.gone += 1
 
 
+class Ears:
+    """Hears of one WebSocket."""
+
+    def __init__(self) -> None:
+        self.lost: list[str] = []
+
+    def receive(self, frame: str | bytes) -> None:
+        pass
+
+    def on_writable(self) -> None:
+        pass
+
+    def on_lost(self, reason: str) -> None:
+        self.lost.append(reason)
+
+
 class Host:
     """An ASGI server with one request."""
 
@@ -172,5 +188,73 @@ def test_an_upgrade_is_refused_in_the_servers_way(extensions: Any) -> None:
             assert [message["type"] for message in sent] == ["websocket.close"]
         else:
             assert (sent[0]["status"], sent[1]["body"]) == (400, b"no")
+
+    run(scene)
+
+
+def test_a_request_that_is_answered_while_its_body_is_read_ends_at_once() -> None:
+    async def scene() -> None:
+        host = Host("POST")
+        await turns()
+        exchange = host.engine.exchanges[0]
+        bodies: list[bytes | None] = []
+        exchange.read(100, bodies.append)
+        host.body(b"ab", more=True)
+        await turns()
+        exchange.respond(400, [], b"", close=True)
+        await asyncio.wait_for(host.task, Engine.options.limits.body_idle / 2)
+        assert (bodies, host.answer, host.engine.gone) == ([], (400, b""), 0)
+
+    run(scene)
+
+
+def test_a_mistake_of_ours_with_a_websocket_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    class Faulty(Ears):
+        def receive(self, frame: str | bytes) -> None:
+            raise ZeroDivisionError("ours")
+
+    async def scene() -> None:
+        engine, ears = Engine(), Faulty()
+        inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+        inbox.put_nowait({"type": "websocket.connect"})
+        inbox.put_nowait({"type": "websocket.receive", "text": "2"})
+
+        async def send(message: Any) -> None: ...
+
+        scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": []}
+        task = asyncio.ensure_future(AsgiFace(engine).websocket(scope, inbox.get, send))
+        await turns()
+        engine.upgrades[0].accept(ears, [])
+        await task
+        assert ears.lost == ["transport close"]
+
+    run(scene)
+    (record,) = caplog.records
+    assert record.name == "flocket"
+    assert "ZeroDivisionError: ours" in caplog.text
+
+
+@pytest.mark.parametrize("how", ["accept", "cancel"])
+def test_an_upgrade_hears_that_its_client_left(how: str) -> None:
+    async def scene() -> None:
+        engine, ears = Engine(), Ears()
+
+        async def send(message: Any) -> None:
+            raise OSError  # as ASGI's servers say that the client has gone
+
+        async def receive() -> dict[str, str]:
+            return {"type": "websocket.connect"}
+
+        scope = {"type": "websocket", "path": "/", "query_string": b"", "headers": []}
+        task = asyncio.ensure_future(AsgiFace(engine).websocket(scope, receive, send))
+        await turns()
+        upgrade = engine.upgrades[0]
+        upgrade.on_gone = lambda: ears.lost.append("undecided")
+        if how == "accept":
+            upgrade.accept(ears, [])
+        else:
+            task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert ears.lost == ["transport close" if how == "accept" else "undecided"]
 
     run(scene)

@@ -24,6 +24,8 @@ from tests.support.peer import Peer
 from tests.support.polling import wait_for
 from tests.support.programs import ROOT, Program, flocket, free_port, running
 
+from flocket import ConfigError, Server
+
 SOON = 2.0  # seconds
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 
@@ -276,3 +278,8 @@ def test_a_program_of_ones_own_gets_an_exception_that_says_it(module: Path) -> N
             command, cwd=module, env=ENVIRONMENT, capture_output=True, text=True, timeout=20, check=True
         )
     assert "in use" in done.stdout
+
+
+def test_a_port_in_the_place_of_the_host_is_an_error_that_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"host=3000: an address.*port="):
+        Server().run(3000)  # type: ignore[arg-type]

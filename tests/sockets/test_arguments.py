@@ -145,6 +145,14 @@ def test_what_a_client_cannot_fill_is_an_error_at_registration() -> None:
     Signature(fine, given=1)
 
 
+def test_an_annotation_that_nothing_can_check_is_an_error_that_names_the_handler() -> None:
+    def handler(socket: Any, value: Any) -> None: ...
+
+    handler.__annotations__["value"] = 5
+    with pytest.raises(ConfigError, match=r"handler: .*(5|int)"):
+        Signature(handler, given=1)
+
+
 def test_an_annotation_that_cannot_be_resolved_is_an_error_at_registration() -> None:
     def handler(socket: Any, value: Unknown) -> None: ...
 

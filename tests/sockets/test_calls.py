@@ -368,6 +368,62 @@ def test_an_error_ends_that_event_only_and_tells_the_client_nothing_of_it(caplog
     assert caplog.text.count("ZeroDivisionError: secret") == 3
 
 
+async def cancelled() -> None:
+    task = asyncio.ensure_future(asyncio.sleep(60))
+    asyncio.get_running_loop().call_soon(task.cancel)
+    await task
+
+
+def test_something_cancelled_that_a_handler_waits_for_is_an_error_like_any(caplog: pytest.LogCaptureFixture) -> None:
+    io = Server()
+
+    @io.on("async")
+    async def slow(socket: Socket) -> None:
+        await cancelled()
+
+    @io.on("plain")
+    def plain(socket: Socket) -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        future.result()
+
+    @io.on("guarded")
+    def guarded(socket: Socket) -> None: ...
+
+    @io.on("connection")
+    def connection(socket: Socket) -> None:
+        @socket.use
+        async def guard(event: str, args: Any) -> None:
+            if event == "guarded":
+                await cancelled()
+
+    @io.of("/middleware").use
+    async def middleware(socket: Socket) -> None:
+        await cancelled()
+
+    @io.of("/connection").on("connection")
+    async def enter(socket: Socket) -> None:
+        await cancelled()
+
+    async def scene() -> None:
+        async with io:
+            async with connect(io) as client:
+                for event in ("async", "plain", "guarded"):
+                    answer = await asyncio.wait_for(client.emit_with_ack(event), 5)
+                    assert answer == {"error": {"message": "internal error"}}
+                assert client.connected
+            with pytest.raises(ConnectError, match="internal error"):
+                async with connect(io, namespace="/middleware"):
+                    pass
+            async with connect(io, namespace="/connection") as client:
+                await until(lambda: not client.connected)
+
+    with caplog.at_level(logging.ERROR, "flocket"):
+        run(scene)
+    assert io.stats()["handler_errors"] == 5
+    assert caplog.text.count("RuntimeError: something was cancelled that it waited for") == 5
+
+
 def test_your_own_words_and_a_wrong_argument_are_told() -> None:
     io = Server()
 

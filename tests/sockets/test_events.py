@@ -57,6 +57,33 @@ def test_a_handler_that_wants_more_than_it_gets_is_an_error_at_registration(even
     io.on(event, lambda socket, *rest: None)
 
 
+def test_a_name_that_was_forgotten_is_an_error_at_registration() -> None:
+    io = Server()
+    for decorate in (io.on, io.on_server_side, on):
+        with pytest.raises(ConfigError, match="an event's name is a string, not <function plain"):
+            decorate(plain)  # type: ignore[arg-type]
+
+
+def test_what_cannot_be_called_as_it_will_be_is_an_error_at_registration() -> None:
+    io = Server()
+    for register, handler, wrong in (
+        (io.use, lambda: None, "too few"),
+        (io.use, lambda socket, next: None, "too many"),
+        (io.on_any, lambda socket: None, "too few"),
+        (io.on_error, lambda socket, event: None, "too few"),
+        (io.on_error, lambda socket, event, error, more: None, "too many"),
+    ):
+        with pytest.raises(ConfigError, match=f"takes {wrong} arguments; it is called with \\(socket"):
+            register(handler)
+    for register, handler in (
+        (io.use, lambda socket, more=1: None),
+        (io.use, lambda *args: None),
+        (io.on_any, lambda socket, event, first, *rest: None),
+        (io.on_error, lambda *args: None),
+    ):
+        register(handler)
+
+
 def test_a_registration_gives_back_the_function() -> None:
     io = Server()
     assert io.on("x", plain) is plain

@@ -9,17 +9,21 @@ import argparse
 import importlib
 import importlib.util
 import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
 from flocket.cli.serve import add_options, given
-from flocket.errors import ConfigError
+from flocket.errors import ConfigError, FlocketError
 
 __all__ = ["add_parser", "load"]
 
 
 def load(target: str) -> Any:
-    """The object that `module:name` (or `module:name.attribute`) names; ConfigError if there is none."""
+    """The object that `module:name` (or `module:name.attribute`) names; ConfigError if there is none.
+
+    Where the module itself fails, its traceback is printed, as that says where.
+    """
     module_name, separator, path = target.partition(":")
     if not (module_name and separator and path):
         raise ConfigError(f"{target!r}: module:name, as in app:io for `io` of app.py")
@@ -41,7 +45,24 @@ def _module(name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
             raise ConfigError(f"no module {error.name!r} in {here} or on Python's path") from None
-        raise  # the module is there, and misses one of its own: its traceback says where
+        raise _own_error(name, error) from error  # the module is there, and misses one of its own
+    except FlocketError:
+        raise
+    except Exception as error:
+        raise _own_error(name, error) from error
+
+
+def _own_error(module: str, error: Exception) -> ConfigError:
+    """Print the traceback of a user's module, from where it is the user's own; what is left to say in one line."""
+    trace = error.__traceback__
+    while trace is not None and _is_on_the_way(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace)
+    return ConfigError(f"{module} cannot be imported: {type(error).__name__}, see above")
+
+
+def _is_on_the_way(file: str) -> bool:
+    return file in (__file__, importlib.__file__) or file.startswith("<frozen importlib")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

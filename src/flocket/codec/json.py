@@ -73,6 +73,8 @@ def _dumps_lifting(value: Any, lift: Lift | None) -> bytes:
     try:
         text = orjson.dumps(value, default, _OPTIONS)
     except TypeError:
+        text = None
+    if text is None:  # not within `except`: what is wrong with the value is said once
         return _dumps_slowly(value, lift, lifted)
     if b"null" in text:
         _refuse_nan(value)

@@ -32,6 +32,7 @@ BUSY = Refusal(
 CLOSING = Refusal(
     refusal.FORBIDDEN, {"name": "SHUTTING_DOWN"}, "Server shutting down", 503, (("Retry-After", "1"),)
 )
+FAILED = Refusal(refusal.FORBIDDEN, {"name": "ALLOW_REQUEST_FAILED"})
 
 
 class Admission:
@@ -68,17 +69,21 @@ class Admission:
 
         asker.on_gone = on_gone
         self._asking += 1
-        refused, data = await self._refusal_by(allow, asker.request)
-        self._asking -= 1
-        asker.on_gone = None
-        if gone:
-            return
-        if self._engine.draining:
-            refuse(asker, CLOSING, None)
-        elif refused is not None:
-            refuse(asker, refused, data)
-        else:
-            accept(asker)
+        refused: Refusal | None = FAILED  # also where what `allow_request` waits for is cancelled
+        data: Any = None
+        try:
+            refused, data = await self._refusal_by(allow, asker.request)
+        finally:
+            self._asking -= 1
+            asker.on_gone = None
+            if gone:
+                pass
+            elif self._engine.draining:
+                refuse(asker, CLOSING, None)
+            elif refused is not None:
+                refuse(asker, refused, data)
+            else:
+                accept(asker)
 
     async def _refusal_by(self, allow: AllowRequest, request: Request) -> tuple[Refusal | None, Any]:
         try:
@@ -91,5 +96,5 @@ class Admission:
             # The user's own mistake: the client learns nothing of it, the log all.
             self._engine.counters.handler_errors += 1
             log.exception("allow_request failed")
-            return Refusal(refusal.FORBIDDEN, {"name": "ALLOW_REQUEST_FAILED"}), None
+            return FAILED, None
         return None, None

@@ -104,7 +104,7 @@ class Polling:
         session = self.session
         try:
             for count, (kind, data) in enumerate(packets, 1):
-                if session is None or not session.open:
+                if session is None or session.ended:
                     break
                 session.receive_packet(kind, data)
                 if count == A_TURN:

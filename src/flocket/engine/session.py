@@ -56,6 +56,7 @@ class Session:
         "_buffered",
         "_deadline",
         "_drained",
+        "_ending",
         "_engine",
         "_out",
         "_refreshed",
@@ -104,6 +105,10 @@ class Session:
         return self._state == OPEN
 
     @property
+    def ended(self) -> bool:
+        return self._state == CLOSED
+
+    @property
     def writable(self) -> bool:
         """Whether a packet sent now would leave now: what a volatile packet asks."""
         return self._state == OPEN and self.transport.writable
@@ -147,18 +152,32 @@ class Session:
         if self._state != OPEN:
             return
         self._state = CLOSING
-        if self.transport.name == "polling":
-            self._out.append(CLOSE)  # a WebSocket has a close frame of its own
+        self._ending = (reason, code)
         if self.transport.writable:
             self._flush_out()
         if not self._out:
-            self._end_transport(reason, code)
-            return
-        # The next poll takes what waits, and the close packet behind it; or nobody comes for it.
-        self._deadline = self._again(
-            self._deadline, self._engine.options.limits.poll_time, lambda: self.drop(reason)
-        )
-        self._drained = [*(self._drained or ()), lambda: self._end_transport(reason, code)]
+            self._say_close()
+        else:
+            self._drained = [*(self._drained or ()), self._say_close]
+        if self._state != CLOSED:  # the next polls take what waits, then the close packet; or nobody comes for it
+            self._deadline = self._again(
+                self._deadline, self._engine.options.limits.poll_time, lambda: self.drop(reason)
+            )
+
+    def _say_close(self) -> None:
+        """All has left. A poll of its own says so: a client hears a close packet before the messages of its body."""
+        if self.transport.name == "polling" and self._state == CLOSING:  # a WebSocket has a close frame of its own
+            self._out.append(CLOSE)
+            if not self.transport.writable:
+                self._drained = [self._end]
+                return
+            self._flush_out()
+        self._end()
+
+    def _end(self) -> None:
+        """End it as was decided when it began to close."""
+        reason, code = self._ending
+        self._end_transport(reason, code)
 
     def drop(self, reason: str, description: str = "", code: int = 1000) -> None:
         """End the session now; what waits is lost."""
@@ -196,6 +215,8 @@ class Session:
     def receive_packet(self, kind: str, data: str | bytes) -> None:
         """One packet from the client, as a part of a polling body."""
         if self._state != OPEN:
+            if kind == "1" and self._state == CLOSING:
+                self._end()  # it does not wait for our close packet either
             return
         if self._waiting_pong:
             self._alive(kind)
@@ -312,11 +333,11 @@ class Session:
         engine.counters.slow_consumers += 1
         engine.counters.bytes_buffered_dropped += self._buffered
         self._state = CLOSING
+        self._ending = ("slow consumer", 1013)  # "try again later" in RFC 6455's registry of close codes
         self._out = []
         self._buffered = 0
         # Told in a turn of its own: whoever sends is in the middle of a room's members, and is not to lose one.
-        # 1013 is "try again later" in RFC 6455's registry of close codes.
-        engine.call_soon(lambda: self.drop("slow consumer", code=1013))
+        engine.call_soon(self._end)
 
     # -- heartbeat ----------------------------------------------------------------------------------------
 

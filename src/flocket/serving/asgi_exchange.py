@@ -25,6 +25,7 @@ class AsgiExchange:
         self._limits = limits
         self._wanted: tuple[int, Callable[[bytes | None], None]] | None = None
         self._body_read = False
+        self._reading: asyncio.Timeout | None = None
         self._answer: tuple[int, Headers, bytes, bool] | None = None
         self._changed = asyncio.Event()
 
@@ -36,6 +37,8 @@ class AsgiExchange:
         if self._answer is None:
             self._answer = (status, headers, body, close)
             self._changed.set()
+            if self._reading is not None and not self._reading.expired():  # nobody wants the rest of the body any more
+                self._reading.reschedule(asyncio.get_running_loop().time())
 
     async def run(self, receive: Receive, send: Send) -> None:
         try:
@@ -53,9 +56,10 @@ class AsgiExchange:
                 self.on_gone()
             raise
         except TimeoutError:
-            if self.on_gone is not None:
-                self.on_gone()
-            self._answer = (408, [], b"", True)
+            if self._answer is None:
+                if self.on_gone is not None:
+                    self.on_gone()
+                self._answer = (408, [], b"", True)
         status, headers, body, close = self._answer
         raw = raw_headers(headers)
         if status != 204:
@@ -83,8 +87,9 @@ class AsgiExchange:
         now = asyncio.get_running_loop().time
         end = now() + self._limits.poll_time
         while True:
-            async with asyncio.timeout_at(min(now() + self._limits.body_idle, end)):
+            async with asyncio.timeout_at(min(now() + self._limits.body_idle, end)) as self._reading:
                 message = await receive()
+            self._reading = None
             if message["type"] == "http.disconnect":
                 raise _Gone
             part = message.get("body", b"")

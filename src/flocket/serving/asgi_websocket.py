@@ -6,6 +6,7 @@ Knows ASGI's messages of WebSocket, which are whole; does not know frames, or wh
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from flocket.codec.frames import Frame
@@ -15,6 +16,8 @@ from flocket.options import EngineOptions
 from flocket.serving.asgi_types import Receive, Scope, Send, raw_headers
 
 __all__ = ["AsgiUpgrade"]
+
+log = logging.getLogger("flocket")
 
 HIGH_WATER = 65_536  # bytes waiting for a WebSocket from which it is not writable: asyncio's own mark
 
@@ -41,10 +44,19 @@ class AsgiUpgrade:
         self._decided.set()
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._decided.wait()
+        try:
+            await self._decided.wait()
+        except asyncio.CancelledError:  # some servers end the task of a request whose client has gone
+            if self.on_gone is not None:
+                self.on_gone()
+            raise
         if self._accepted is not None:
             transport, headers = self._accepted
-            await send({"type": "websocket.accept", "headers": raw_headers(headers)})
+            try:
+                await send({"type": "websocket.accept", "headers": raw_headers(headers)})
+            except OSError:  # ASGI's word for a client that went while we decided: its session must not stay
+                transport.lost()
+                return
             await transport.run(receive, send)
             return
         assert self._refused is not None
@@ -102,13 +114,20 @@ class _WebSocket:
         finally:
             for task in (reader, writer):
                 task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
-            code, reason = self._closing = self._closing or (1006, "")
-            self.writable = False
-            self.receiver.on_lost("transport close")
+            failure, _ = await asyncio.gather(reader, writer, return_exceptions=True)
+            if isinstance(failure, Exception):  # ours: a client's end comes as a message
+                log.error("a WebSocket could not be served", exc_info=failure)
+            code, reason = self.lost()
         if not lost and code != 1006:
             # Behind the reader's end: granian sends no close frame while somebody still receives.
             await send({"type": "websocket.close", "code": code, "reason": reason})
+
+    def lost(self) -> tuple[int, str]:
+        """Nobody is there any more, and the receiver is told so; how we wanted to close."""
+        code, reason = self._closing = self._closing or (1006, "")
+        self.writable = False
+        self.receiver.on_lost("transport close")
+        return code, reason
 
     async def _read(self, receive: Receive) -> None:
         while True:

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from types import FrameType
 from typing import Any
 
@@ -130,8 +130,7 @@ class _Host(uvicorn.Server):
         self._membership = membership
         if membership is not None:
             await membership.join()
-        app = self.config.app.app if isinstance(self.config.app, Health) else None
-        with _quiet() if isinstance(app, EngineApp | Beside) else nullcontext():
+        with self._one_voice():
             await self.lifespan.startup()
         if self.lifespan.should_exit:
             sys.exit(STARTUP_FAILURE)
@@ -181,13 +180,19 @@ class _Host(uvicorn.Server):
         await self._unless_forced(self._come_to_rest(end))
         await self._accept_no_more()
         self.config.timeout_graceful_shutdown = max(AT_LEAST, end - loop.time())  # type: ignore[assignment]
-        await super().shutdown(self._listening)
+        with self._one_voice():
+            await super().shutdown(self._listening)
         for member in self._members:
             await member.close()  # for those that have no lifespan; and where it was forced
         if self._adopter is not None:
             await self._adopter.aclose()
         if self._membership is not None:
             await self._membership.aclose()
+
+    def _one_voice(self) -> AbstractContextManager[None]:
+        """While a lifespan's step is taken: lifespan.py tells a failure, where it serves; else uvicorn does."""
+        app = self.config.app.app if isinstance(self.config.app, Health) else None
+        return _quiet() if isinstance(app, EngineApp | Beside) else nullcontext()
 
     async def _come_to_rest(self, end: float) -> None:
         loop = asyncio.get_running_loop()
@@ -232,15 +237,15 @@ class _Host(uvicorn.Server):
 def _quiet() -> Iterator[None]:
     """Keep uvicorn from repeating what lifespan.py has said of a failure."""
     uvicorns = logging.getLogger("uvicorn.error")
-    uvicorns.addFilter(_nothing)
+    uvicorns.addFilter(_not_of_lifespan)
     try:
         yield
     finally:
-        uvicorns.removeFilter(_nothing)
+        uvicorns.removeFilter(_not_of_lifespan)
 
 
-def _nothing(record: logging.LogRecord) -> bool:
-    return False
+def _not_of_lifespan(record: logging.LogRecord) -> bool:
+    return record.module != "on"  # uvicorn/lifespan/on.py
 
 
 def _http_protocol() -> Any:

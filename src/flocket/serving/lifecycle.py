@@ -48,7 +48,8 @@ def run_app(
 
     `on_listening` is told the addresses, as URLs, in place of the log: once, whatever the number of workers.
     """
-    _check(port, workers, sticky, drain, ssl_certfile, ssl_keyfile)
+    _check_address(host, port)
+    _check(workers, sticky, drain, ssl_certfile, ssl_keyfile)
     show_log()
     given = inherited()
     announce = _announcing(on_listening or _log_addresses, secure=ssl_certfile is not None)
@@ -66,7 +67,7 @@ def run_app(
 
 async def serve_app(app: ASGIApp, host: str, port: int) -> None:
     """Serve within the running loop until cancelled; signals stay the caller's."""
-    _check_port(port)
+    _check_address(host, port)
     listening = bind(host, port)
     _announcing(_log_addresses, secure=False)(listening)
     await Serving(app, drain=1.0).serve_here(listening)
@@ -102,10 +103,7 @@ def _log_addresses(urls: Sequence[str]) -> None:
         log.info("listening on %s", url)
 
 
-def _check(
-    port: int, workers: int, sticky: str, drain: float, certfile: str | None, keyfile: str | None
-) -> None:
-    _check_port(port)
+def _check(workers: int, sticky: str, drain: float, certfile: str | None, keyfile: str | None) -> None:
     if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
         raise ConfigError(f"workers={workers!r}: a whole number, at least 1")
     if sticky not in get_args(Sticky):
@@ -121,7 +119,9 @@ def _check(
         raise ConfigError("ssl_keyfile needs ssl_certfile")
 
 
-def _check_port(port: int) -> None:
+def _check_address(host: str, port: int) -> None:
+    if not isinstance(host, str):
+        raise ConfigError(f"host={host!r}: an address, as \"127.0.0.1\"; the port comes behind it, or as port=")
     # getaddrinfo wraps around: 70000 would be 4464.
     if isinstance(port, bool) or not isinstance(port, int) or not 0 <= port <= 65_535:
         raise ConfigError(f"port={port!r}: 1 to 65535, or 0 for one that is free")

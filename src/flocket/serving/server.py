@@ -6,6 +6,7 @@ Knows how to begin and end; does not know packets.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -44,7 +45,8 @@ Lifespan = Callable[["Server[Any]"], AbstractAsyncContextManager[Any]]
 
 
 class Server(EngineApp, SocketsServer[T]):
-    """A Socket.IO server, which is also an ASGI application. Where Node has the option, the default is Node's.
+    """A Socket.IO server, which is also an ASGI application. Where Node has the option, the default is Node's, except
+    for two: pages of other hosts do not come in, and a child namespace that nobody is in any more is given up.
 
     Times are seconds, sizes are bytes. Raises ConfigError for an option that cannot be.
     """
@@ -149,6 +151,13 @@ class Server(EngineApp, SocketsServer[T]):
             await self._far.start()
         if self._user_lifespan is not None:
             context = self._user_lifespan(self)
+            if not hasattr(context, "__aenter__"):
+                if inspect.iscoroutine(context):
+                    context.close()
+                raise ConfigError(
+                    f"lifespan={self._user_lifespan!r:.80}: it gave no async context manager;"
+                    " is @contextlib.asynccontextmanager missing?"
+                )
             await context.__aenter__()
             self._lifespan_context = context  # only what was entered is left
 

@@ -16,13 +16,28 @@ import msgspec
 
 from flocket.errors import ConfigError
 
-__all__ = ["ArgumentError", "Signature"]
+__all__ = ["ArgumentError", "Signature", "check_takes"]
 
 Convert = Callable[[Any], Any]
 
 # What JSON has no type for may come as itself only: bytes from attachments, never from base64 text.
 NATIVE_TYPES = (bytes, bytearray, memoryview)
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def check_takes(function: object, *given: str, more: bool = False) -> None:
+    """Raises ConfigError for what cannot be called with these arguments; with `more`, others may come behind them."""
+    if not callable(function):
+        raise ConfigError(f"a function is needed, not {function!r:.80}")
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        return  # a builtin without a signature
+    positional = [parameter for parameter in parameters if parameter.kind in POSITIONAL]
+    if len(positional) < len(given) and not any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters):
+        raise ConfigError(f"{_name(function)}: takes too few arguments; it is called with ({', '.join(given)})")
+    if not more and any(p.default is inspect.Parameter.empty for p in positional[len(given) :]):
+        raise ConfigError(f"{_name(function)}: takes too many arguments; it is called with ({', '.join(given)})")
 
 
 class ArgumentError(Exception):
@@ -50,11 +65,11 @@ class Signature:
                     given -= 1
                     continue
                 self._names.append(parameter.name)
-                self._converters.append(_converter(hints.get(parameter.name, Any)))
+                self._converters.append(_converter(hints.get(parameter.name, Any), function))
                 if parameter.default is inspect.Parameter.empty:
                     self._required = len(self._names)
             elif parameter.kind is inspect.Parameter.VAR_POSITIONAL:
-                self._rest, given = _converter(hints.get(parameter.name, Any)) or True, 0
+                self._rest, given = _converter(hints.get(parameter.name, Any), function) or True, 0
             elif (
                 parameter.kind is inspect.Parameter.KEYWORD_ONLY
                 and parameter.default is inspect.Parameter.empty
@@ -125,7 +140,7 @@ class _Annotated:
         self.__annotations__ = annotations
 
 
-def _converter(annotation: Any) -> Convert | None:
+def _converter(annotation: Any, function: Callable[..., Any]) -> Convert | None:
     if annotation is Any or annotation is inspect.Parameter.empty or isinstance(annotation, typing.TypeVar):
         return None
     if annotation is object:
@@ -137,7 +152,7 @@ def _converter(annotation: Any) -> Convert | None:
     except msgspec.ValidationError:
         pass
     except TypeError as error:
-        raise ConfigError(f"annotation {annotation!r}: {_first_line(error)}") from error
+        raise ConfigError(f"{_name(function)}: annotation {annotation!r}: {_first_line(error)}") from error
     return lambda value: msgspec.convert(value, annotation, strict=True, builtin_types=NATIVE_TYPES)
 
 

@@ -5,6 +5,7 @@ Does not know packets, nor when it is an event's turn (turns.py).
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Coroutine, Sequence
@@ -18,11 +19,12 @@ from flocket.sockets.events import COROUTINE, PLAIN, THREAD, EventHandler
 if TYPE_CHECKING:
     from flocket.sockets.socket import Socket
 
-__all__ = ["Answer", "call_all", "call_one", "error_answer", "failed"]
+__all__ = ["FAILURES", "Answer", "call_all", "call_one", "error_answer", "failed", "failure_of"]
 
 log = logging.getLogger("flocket")
 
 REFUSALS = (EventError, ConnectError)  # raised to refuse, in a handler or by a guard: no failure of ours
+FAILURES = (Exception, asyncio.CancelledError)  # what a user's function may end with that ends nothing else
 INTERNAL = {"error": {"message": "internal error"}}
 
 Answer = Callable[[Any], None]
@@ -57,8 +59,8 @@ def call_all(
         try:
             fitted = args if handler.least <= len(args) <= handler.most else handler.fit(args)
             result = handler.function(socket, *fitted) if handler.given else handler.function(*fitted)
-        except Exception as error:
-            failed(socket, event, error, answer)
+        except FAILURES as error:
+            failed(socket, event, failure_of(error), answer)
             return
         if result is not None:
             if result.__class__ is CoroutineType:
@@ -91,8 +93,8 @@ async def _call_rest(
             result = await call_one(socket, handler, args)
             if value is None:
                 value = result
-    except Exception as error:
-        failed(socket, event, error, answer)
+    except FAILURES as error:
+        failed(socket, event, failure_of(error), answer)
         return
     if answer is not None:
         give(socket, event, answer, value)
@@ -104,6 +106,19 @@ def give(socket: Socket[Any], event: str, answer: Answer, value: Any) -> None:
         answer(value)
     except Exception as error:
         failed(socket, event, error, answer)
+
+
+def failure_of(error: Exception | asyncio.CancelledError) -> Exception:
+    """The error; or, where something was cancelled that a function waited for, one that says so: somebody waits for
+    its answer. Raises it again if it is the caller's own end."""
+    if isinstance(error, Exception):
+        return error
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise error
+    failure = RuntimeError("something was cancelled that it waited for")
+    failure.__cause__ = error
+    return failure
 
 
 def failed(socket: Socket[Any], event: str, error: Exception, answer: Answer | None) -> None:
@@ -135,7 +150,8 @@ async def _tell_hooks(
             result = hook(socket, event, error)
             if inspect.isawaitable(result):
                 result = await result
-        except Exception:
+        except FAILURES as raised:
+            failure_of(raised)
             socket.server.counters.handler_errors += 1
             log.exception("%s: on_error failed", socket.nsp.shown)
             continue

@@ -15,6 +15,7 @@ from flocket.codec.socketio import Packet, PacketType
 from flocket.engine.deadlines import Deadline
 from flocket.engine.session import Session
 from flocket.errors import EncodeError
+from flocket.sockets.calls import FAILURES, failure_of
 from flocket.sockets.contracts import Decoder
 
 if TYPE_CHECKING:
@@ -141,9 +142,10 @@ class Client:
                 self.refuse(name, "Invalid namespace", None)
             else:
                 await nsp._connect(self, auth)
-        except Exception:
+        except FAILURES as error:
+            failure = failure_of(error)
             self._server.counters.handler_errors += 1
-            log.exception("%r: a client could not be connected", name[:80])
+            log.error("%r: a client could not be connected", name[:80], exc_info=failure)
             if name not in self._sockets:
                 self.refuse(name, "internal error", None)
 

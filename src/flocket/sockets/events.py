@@ -12,7 +12,7 @@ from typing import Any
 from flocket.errors import ConfigError
 from flocket.sockets.arguments import Signature
 
-__all__ = ["LIFE_EVENTS", "EventHandler", "Events", "is_coroutine_function"]
+__all__ = ["LIFE_EVENTS", "EventHandler", "Events", "check_name", "is_coroutine_function"]
 
 LIFE_EVENTS = {
     "connect": "connection",
@@ -33,6 +33,12 @@ def is_coroutine_function(function: Function) -> bool:
         return True
     call = getattr(function, "__call__", None)  # noqa: B004  # of an object; whether it can be called is not asked
     return not inspect.isroutine(function) and inspect.iscoroutinefunction(call)
+
+
+def check_name(event: object) -> None:
+    """Raises ConfigError for what is no event's name; a function, if the name was forgotten."""
+    if not isinstance(event, str):
+        raise ConfigError(f"an event's name is a string, not {event!r:.80}")
 
 
 class EventHandler:
@@ -70,8 +76,7 @@ class Events:
 
     def add(self, event: str, function: Function, thread: bool) -> None:
         """Register for a reserved name, or for a client's event."""
-        if not isinstance(event, str):
-            raise ConfigError(f"an event's name is a string, not {event!r:.80}")
+        check_name(event)
         life = LIFE_EVENTS.get(event)
         if life is not None:
             most = 1 if life in ("disconnecting", "disconnect") else 0  # the reason

@@ -9,7 +9,7 @@ import logging
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from flocket.sockets.calls import call_one, failed
+from flocket.sockets.calls import FAILURES, call_one, failed, failure_of
 from flocket.sockets.events import PLAIN, EventHandler
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ async def welcome(socket: Socket[Any]) -> None:
         try:
             for handler in tuple(handlers):
                 await call_one(socket, handler, ())
-        except Exception as error:
-            failed(socket, "connection", error, None)
+        except FAILURES as error:
+            failed(socket, "connection", failure_of(error), None)
             socket.disconnect()
         finally:
             deadlines.cancel(warning)
@@ -65,8 +65,8 @@ def say_farewell(socket: Socket[Any], reason: str) -> None:
             result = handler.function(socket, *fitted) if handler.given else handler.function(*fitted)
             if isawaitable(result):
                 server._run_handler(server._await_if_needed(result))
-        except Exception as error:
-            failed(socket, event, error, None)
+        except FAILURES as error:
+            failed(socket, event, failure_of(error), None)
 
 
 def _calls(socket: Socket[Any], event: str) -> list[_Call | None]:
@@ -82,8 +82,8 @@ async def _say_rest(socket: Socket[Any], calls: list[_Call | None], reason: str)
         event, handler = call
         try:
             await call_one(socket, handler, (reason,))
-        except Exception as error:
-            failed(socket, event, error, None)
+        except FAILURES as error:
+            failed(socket, event, failure_of(error), None)
 
 
 def _warn_slow(socket: Socket[Any]) -> None:

@@ -15,6 +15,7 @@ from flocket.codec.socketio import Packet
 from flocket.errors import AckTimeout, ConfigError, ConnectError, Disconnected
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.answers import Answers
+from flocket.sockets.calls import FAILURES, failure_of
 from flocket.sockets.comeback import Comebacks
 from flocket.sockets.emission import Emission
 from flocket.sockets.events import LIFE_EVENTS, Events
@@ -115,8 +116,8 @@ class Namespace(Sends, Receives, Generic[T]):
         except ConnectError as error:
             client.refuse(self.name, error.message, error.data)
             return False
-        except Exception:
-            log.exception("%s: a middleware failed", self.shown)
+        except FAILURES as error:
+            log.error("%s: a middleware failed", self.shown, exc_info=failure_of(error))
             self._counters.handler_errors += 1
             client.refuse(self.name, "internal error", None)
             return False

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from flocket.errors import ConfigError
-from flocket.sockets.events import Function
+from flocket.sockets.arguments import check_takes
+from flocket.sockets.events import Function, check_name
 
 if TYPE_CHECKING:
     from flocket.sockets.events import Events
@@ -23,6 +23,7 @@ MARK = "__flocket_on__"
 
 def on(event: str, *, thread: bool = False) -> Callable[[F], F]:
     """Mark a method of a Namespace class as a handler: `(self, socket, *args)`."""
+    check_name(event)
 
     def mark(function: F) -> F:
         marks = [*getattr(function, MARK, ()), (event, thread)]
@@ -54,6 +55,7 @@ class Receives:
         are checked and converted. Reserved names: `connection`, `disconnecting`, `disconnect`, `new_namespace`.
         Raises ConfigError for an annotation that cannot be resolved.
         """
+        check_name(event)
         if handler is not None:
             self._registry.add(event, handler, thread)
             return handler
@@ -66,18 +68,20 @@ class Receives:
 
     def use(self, middleware: F) -> F:
         """Guard connections: `middleware(socket)`, plain or async; raise ConnectError to refuse one."""
-        return _append(self._registry.middlewares, middleware)
+        return _append(self._registry.middlewares, middleware, "socket")
 
     def on_any(self, watcher: F) -> F:
         """See every event before its handler: `watcher(socket, event, *args)`."""
-        return _append(self._registry.any, watcher)
+        return _append(self._registry.any, watcher, "socket", "event", more=True)
 
     def on_error(self, hook: F) -> F:
         """See every error of a handler: `hook(socket, event, error)`; what it returns replaces the answer."""
-        return _append(self._registry.errors, hook)
+        return _append(self._registry.errors, hook, "socket", "event", "error")
 
     def on_server_side(self, event: str) -> Callable[[F], F]:
         """Hear other nodes: `handler(*args)`, whose value is the answer. No client can call it."""
+
+        check_name(event)
 
         def register(function: F) -> F:
             self._registry.add_server_side(event, function)
@@ -86,8 +90,7 @@ class Receives:
         return register
 
 
-def _append(functions: list[Function], function: F) -> F:
-    if not callable(function):
-        raise ConfigError(f"a function is needed, not {function!r:.80}")
+def _append(functions: list[Function], function: F, *given: str, more: bool = False) -> F:
+    check_takes(function, *given, more=more)
     functions.append(function)
     return function

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
-from flocket.sockets.calls import Answer, call_all, failed
+from flocket.sockets.calls import FAILURES, Answer, call_all, failed, failure_of
 
 if TYPE_CHECKING:
     from flocket.sockets.socket import Socket
@@ -23,8 +23,8 @@ def screen(socket: Socket[Any], name: str, args: list[Any], answer: Answer | Non
     for index, guard in enumerate(guards):
         try:
             result = guard(name, args)
-        except Exception as error:
-            failed(socket, name, error, answer)
+        except FAILURES as error:
+            failed(socket, name, failure_of(error), answer)
             return
         if isawaitable(result):
             socket._turns.hold(_screen_on(socket, result, guards[index + 1 :], name, args, answer))
@@ -45,8 +45,8 @@ async def _screen_on(
         await begun
         for guard in guards:
             await socket.nsp.server._await_if_needed(guard(name, args))
-    except Exception as error:
-        failed(socket, name, error, answer)
+    except FAILURES as error:
+        failed(socket, name, failure_of(error), answer)
     else:
         _hand_over(socket, name, args, answer)
     finally:

@@ -120,7 +120,7 @@ class Tasks:
         """Call one of the user's observers: plain or async, its error logged."""
         try:
             result = function(*args)
-        except Exception:
+        except (Exception, asyncio.CancelledError):
             self.counters.handler_errors += 1
             log.exception("an observer failed")
             return
