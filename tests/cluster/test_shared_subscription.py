@@ -29,8 +29,8 @@ def redis() -> Iterator[RedisServer]:
 def test_one_of_four_hears_for_all_and_each_client_gets_each_event_once(redis: RedisServer) -> None:
     with machine(redis) as there:
         there.holder()
-        assert there.patterns() == [0, 0, 0, 1]
-        assert redis.command("PUBSUB", "NUMPAT") == "1"
+        assert there.patterns() == [0, 0, 0, 2]
+        assert redis.command("PUBSUB", "NUMPAT") == "2"
         assert redis.command("PUBSUB", "NUMSUB", "socket.io-request#/#").split() == ["socket.io-request#/#", "4"]
         everybody = there.all()
         assert everybody[0].ask("count") == [4, len(everybody)]
@@ -49,6 +49,20 @@ def test_one_of_four_hears_for_all_and_each_client_gets_each_event_once(redis: R
         for peer in everybody:
             assert peer.receive() == ('42["to the room"]' if peer in red else '42["to the others"]')
             assert [peer.receive(), peer.receive()] == ['451-["bytes",{"_placeholder":true,"num":0}]', b"\1"]
+
+
+def test_what_is_asked_of_nodes_and_what_is_emitted_keep_their_order(redis: RedisServer) -> None:
+    with machine(redis) as there:
+        there.holder()
+        emitter = Emitter(redis.url)
+        for number in range(50):
+            emitter.sockets_join(f"room {number}")
+            emitter.to(f"room {number}").emit("joined", number)
+        emitter.emit("bye")
+        emitter.disconnect_sockets()
+        for peer in there.all():
+            got = [peer.receive() for _ in range(52)]
+            assert got == [*(f'42["joined",{number}]' for number in range(50)), '42["bye"]', "41"]
 
 
 def test_whichever_namespace_a_worker_has_it_hears_its_events(redis: RedisServer) -> None:
@@ -145,7 +159,7 @@ def test_one_that_hangs_tells_late_what_it_heard_and_nothing_twice(redis: RedisS
         assert (taken - stopped) * EVERY < 4.0
         there.clients[worker] = hung
         there.holder()
-        wait_until(lambda: there.patterns() == [0, 0, 0, 1])
+        wait_until(lambda: there.patterns() == [0, 0, 0, 2])
         for peer in there.all():
             got = numbers(redis, peer, "end")
             assert len(got) == len(set(got))
@@ -157,7 +171,7 @@ def test_the_connection_that_hears_may_be_killed_again_and_again(redis: RedisSer
         for _ in range(20):
             there.holder()
             lines = redis.command("CLIENT", "LIST", "TYPE", "pubsub").splitlines()
-            hears = next(line for line in lines if " psub=1 " in line)
+            hears = next(line for line in lines if " psub=2 " in line)
             redis.command("CLIENT", "KILL", "ID", hears.partition("id=")[2].split()[0])
             publisher.more(0.1)
         there.holder()
@@ -165,7 +179,7 @@ def test_the_connection_that_hears_may_be_killed_again_and_again(redis: RedisSer
             got = numbers(redis, peer, "end")
             assert got == sorted(set(got))
             assert longest(got) < 1.0
-        assert there.patterns() == [0, 1]
+        assert there.patterns() == [0, 2]
 
 
 def test_when_redis_is_away_health_says_so_of_every_worker(redis: RedisServer) -> None:
@@ -188,7 +202,7 @@ def test_two_machines_on_one_redis_each_have_one_that_hears(redis: RedisServer) 
     with machine(redis, 2) as one, machine(redis, 2) as two:
         one.holder()
         two.holder()
-        assert one.patterns() == [0, 0, 1, 1]
+        assert one.patterns() == [0, 0, 2, 2]
         everybody = one.all() + two.all()
         assert everybody[0].ask("count") == [4, len(everybody)]
         for number, there in enumerate((one, two)):
@@ -201,7 +215,7 @@ def test_two_servers_of_one_process_each_have_one_that_hears(redis: RedisServer)
     with machine(redis, 2, TWO="yes") as there:
         there.holder()
         wait_until(lambda: redis.command("PUBSUB", "CHANNELS", "socket.io-holder#*").count("holder") == 2)
-        assert sum(there.patterns()) == 2
+        assert sum(there.patterns()) == 4
         Emitter(redis.url).emit("both")
         for peer in there.all():
             assert peer.receive() == '42["both"]'

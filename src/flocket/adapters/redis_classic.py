@@ -52,8 +52,8 @@ class RedisAdapter(RedisFactory):
     Node's adapter, and must be the same on all nodes (but for the timeout). A Redis that is not there yet when the
     server starts is tried again for `start_timeout` seconds.
 
-    With `shared_subscription` one of a machine's workers hears the broadcasts, and tells its siblings: Redis writes
-    each once a machine, and the workers have more to do (docs/multiple-nodes.md). Not on a Redis Cluster, where what
+    With `shared_subscription` one of a machine's workers hears what is emitted, and tells its siblings: Redis writes
+    it once a machine, and the workers have more to do (docs/multiple-nodes.md). Not on a Redis Cluster, where what
     two masters publish has no common order. The other two adapters have no such option: the channel on which they
     hear events is also the one by which Node counts nodes, or it is a log that each reads at its own position.
     """
@@ -124,24 +124,10 @@ class RedisAdapter(RedisFactory):
     def stats(self) -> dict[str, int]:
         return super().stats() if self._shared is None else super().stats() | self._shared.stats()
 
-    def hear_broadcasts(self, prefix: str, hear: Hear) -> None:
-        """Hear what is published on all channels that begin so."""
-        if self._shared is None:
-            self.bus.listen(PATTERN, pattern_of(prefix), hear)
-        else:
-            self._shared.listen(prefix, hear)
-
-    def forget_broadcasts(self, prefix: str) -> None:
-        """Hear it no more."""
-        if self._shared is None:
-            self.bus.forget(PATTERN, pattern_of(prefix))
-        else:
-            self._shared.forget(prefix)
-
-    async def hears_broadcasts(self) -> None:
-        """Return once that is in effect."""
-        if self._shared is not None:
-            await self._shared.settled()
+    @property
+    def shared(self) -> SharedSubscription | None:
+        """What hears for all workers of this machine, if that was wanted and there are any."""
+        return self._shared
 
     # -- namespaces -------------------------------------------------------------------------------------------
 
@@ -189,16 +175,34 @@ class _Link(RedisLink):
         return [*super().channels(), self._dialect.responses]
 
     async def open(self, receive: Receive) -> None:
-        self._factory.hear_broadcasts(self._dialect.broadcasts, self._on_broadcast)
+        wire, shared = self._dialect, self._factory.shared
+        if shared is None:
+            self._bus.listen(PATTERN, pattern_of(wire.broadcasts), self._on_broadcast)
+        else:
+            shared.listen(wire.broadcasts, self._on_broadcast, wire.requests, self.on_message)
         await super().open(receive)
-        await self._factory.hears_broadcasts()
+        if shared is not None:
+            await shared.settled()
 
     async def close(self) -> None:
-        self._factory.forget_broadcasts(self._dialect.broadcasts)
+        wire, shared = self._dialect, self._factory.shared
+        if shared is None:
+            self._bus.forget(PATTERN, pattern_of(wire.broadcasts))
+        else:
+            shared.forget(wire.broadcasts, wire.requests)
         await super().close()
+
+    def hearer(self, channel: str) -> Hear:
+        if self._factory.shared is not None and channel == self._dialect.requests:
+            return _told_otherwise
+        return super().hearer(channel)
 
     def _on_broadcast(self, channel: str, data: bytes) -> None:
         # The room stands in the channel: without members, the message need not even be read.
         room = channel[self._base : -1]
         if not room or room in self._adapter.rooms:
             self.on_message(channel, data)
+
+
+def _told_otherwise(channel: str, data: bytes) -> None:
+    """A request that the shared subscription tells, in its order; this one is there to be counted."""

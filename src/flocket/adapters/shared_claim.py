@@ -49,7 +49,7 @@ class Claim:
             self.begin()
 
     def read(self, marker: bytes) -> str:
-        """A marker is read in its place of the stream; the uid of whoever tells from here on in this one's place, or "".
+        """A marker is read in its place of the stream; the uid of whoever tells from here on in place of us, or "".
 
         Raises ValueError for what is none.
         """

@@ -1,13 +1,14 @@
-"""One subscription to the broadcasts of Redis for all workers of a machine: one hears, and tells its siblings.
+"""One subscription for all workers of a machine: one hears what Redis says to all nodes, and tells its siblings.
 
 Joins Redis and the unix bus. What may be told is the stream's decision (shared_claim.py), who is to tell the siblings'
-(shared_siblings.py), in which order two who follow one another are heard shared_order.py's. Does not know what is said.
+(shared_siblings.py), how it reaches them shared_telling.py's. Does not know what is said.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import logging
 from typing import Any
 
@@ -15,44 +16,47 @@ import msgspec
 
 from flocket.adapters.bus import NodeIdentity
 from flocket.adapters.buses.lanes import Lane
-from flocket.adapters.buses.redis import CHANNEL, PATTERN, RedisBus, channel_bytes, pattern_of
+from flocket.adapters.buses.redis import CHANNEL, PATTERN, RedisBus, pattern_of
 from flocket.adapters.buses.redis_ear import Hear
 from flocket.adapters.counters import AdapterCounters
 from flocket.adapters.shared_claim import Claim, State
-from flocket.adapters.shared_order import Order
 from flocket.adapters.shared_siblings import Siblings, Word
+from flocket.adapters.shared_telling import Telling
 from flocket.errors import AdapterError
 
 __all__ = ["SharedSubscription"]
 
 log = logging.getLogger("flocket")
 
-_WORDS, _TOLD = "words", "told"  # channels of the lane
-_UID = 16  # characters, of a NodeIdentity
 _TICK = 0.25  # seconds between two looks whether somebody hears
 _MEETING = 0.5  # seconds for those who are there to say who hears
 _PATIENCE = 2.0  # seconds with Redis at hand and nobody who hears, after which the oldest is waited for no longer
 _OPEN_TIME = 5.0  # seconds until somebody must hear; as long as for the confirmation of a subscription
 _AGAIN = 1.0  # seconds between two words of whoever hears, and until a marker that is not heard is taken for lost
 _HANDOVER = 1.0  # seconds for a sibling to take over from one that leaves
-_HELD = 1.0  # seconds for which a new one's words wait for the end of the old one's
 
 
 class SharedSubscription:
-    """One worker's part of it. `key` is what all channels begin with."""
+    """One worker's part of it. `key` is what all channels begin with.
+
+    Requests are told like broadcasts, or they would overtake each other: an event for those who have just joined, and
+    one before a disconnection. Each worker is subscribed to them nevertheless, so that Node's nodes count it.
+    """
 
     def __init__(self, bus: RedisBus, lane: Lane, node: NodeIdentity, key: str, counters: AdapterCounters) -> None:
         self._bus = bus
         self._lane = lane
         self._node = node
-        self._base = f"{key}#"
+        self._patterns = (pattern_of(f"{key}#"), pattern_of(f"{key}-request#"))
         self._markers = f"{key}-holder#"  # no node of any language listens to what begins so
         self._counters = counters
         self._claim = Claim(node.uid)
         self._siblings = Siblings(node)
-        self._order = Order(self._dispatch)
-        self._hearers: dict[str, Hear] = {}
-        self._longest = 0
+        # Siblings may be told to use another Redis, or another key, one after the other: those are no siblings here.
+        self._purpose = f"{key} {bus.endpoint.shown}"
+        group = hashlib.sha256(self._purpose.encode()).hexdigest()[:8]
+        self._words = f"words {group}"  # a channel of the lane
+        self._telling = Telling(lane, node.uid, f"told {group} ", f"{key}#", counters)
         self._machine = ""
         self._leaving = False
         self._hears = asyncio.Event()
@@ -63,18 +67,17 @@ class SharedSubscription:
         self._deaf_since = self._loop.time()
         self._vacant_since: float | None = None
         self._marked_at = self._said_at = 0.0
-        self._giving_up: asyncio.TimerHandle | None = None
 
     # -- for the namespaces -----------------------------------------------------------------------------------
 
-    def listen(self, prefix: str, hear: Hear) -> None:
-        """Hear what is published on all channels that begin so, whoever of the siblings reads it."""
-        self._hearers[prefix] = hear
-        self._longest = max(map(len, self._hearers))
+    def listen(self, prefix: str, on_broadcast: Hear, requests: str, on_request: Hear) -> None:
+        """Hear what is published on all channels that begin so, and on that for requests, whoever reads it."""
+        self._telling.listen(prefix, on_broadcast)
+        self._telling.listen_exactly(requests, on_request)
 
-    def forget(self, prefix: str) -> None:
+    def forget(self, prefix: str, requests: str) -> None:
         """Hear it no more."""
-        self._hearers.pop(prefix, None)
+        self._telling.forget(prefix, requests)
 
     async def settled(self) -> None:
         """Return once somebody hears; or at once, if that cannot be now. Raises AdapterError if it takes too long."""
@@ -85,34 +88,22 @@ class SharedSubscription:
                 await self._hears.wait()
         except TimeoutError:
             raise AdapterError(
-                f"Redis at {self._bus.endpoint.shown}: no worker of this machine hears the broadcasts"
+                f"Redis at {self._bus.endpoint.shown}: no worker of this machine hears the other nodes"
             ) from None
-
-    def _dispatch(self, channel: str, data: bytes) -> None:
-        # A namespace's name may contain "#", and so may a room's: whoever could be meant gets it, as with patterns.
-        at = len(self._base) - 1
-        while (at := channel.find("#", at + 1, self._longest)) >= 0:
-            hear = self._hearers.get(channel[: at + 1])
-            if hear is not None:
-                try:
-                    hear(channel, data)
-                except Exception:
-                    # Whatever a message did to one, it must not end the siblings' way here.
-                    log.exception("a message on %.80r could not be handled", channel)
 
     # -- life -------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Join the siblings; one of us hears Redis when this returns. Raises AdapterError."""
         lane = self._lane
-        self._machine = lane.machine
+        self._machine = lane.machine(self._purpose)
         self._bus.ear.on_open.append(self._opened)
         self._bus.ear.on_closed.append(self._closed)
         lane.on_peer_up = self._on_peer_up
         lane.on_peer_down = self._on_peer_down
         await lane.start(self._node, self._on_lane)
-        lane.subscribe(_TOLD)
-        lane.subscribe(_WORDS)
+        lane.subscribe(self._telling.channel)
+        lane.subscribe(self._words)
         self._say(asks=True)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_MEETING):
@@ -124,6 +115,7 @@ class SharedSubscription:
     async def aclose(self) -> None:
         """Leave, and hand over before, if there is somebody to take it."""
         self._leaving = True
+        self._yielded.clear()
         self._say()
         if self._claim.state is State.HOLDING and self._siblings.heirs:
             with contextlib.suppress(TimeoutError):
@@ -133,8 +125,7 @@ class SharedSubscription:
             self._keeper.cancel()
             await asyncio.gather(self._keeper, return_exceptions=True)
         self._stand_down("")
-        if self._giving_up is not None:
-            self._giving_up.cancel()
+        self._telling.close()
         self._bus.ear.on_open.remove(self._opened)
         self._bus.ear.on_closed.remove(self._closed)
         await self._lane.aclose()
@@ -184,7 +175,8 @@ class SharedSubscription:
         self._yielded.clear()
         self._claim.begin()
         # In this order: whoever hears its own marker has heard all that is told behind it.
-        self._bus.listen(PATTERN, pattern_of(self._base), self._on_broadcast)
+        for pattern in self._patterns:
+            self._bus.listen(PATTERN, pattern, self._on_message)
         self._bus.listen(CHANNEL, self._markers + self._machine, self._on_marker)
         self._say()
         self._wake.set()
@@ -196,7 +188,8 @@ class SharedSubscription:
         with contextlib.suppress(AdapterError):  # then at the next look
             await self._bus.settled()
             channel = self._markers + self._machine
-            heard = self._bus.confirmed(PATTERN, pattern_of(self._base)) and self._bus.confirmed(CHANNEL, channel)
+            wanted = [*((PATTERN, pattern) for pattern in self._patterns), (CHANNEL, channel)]
+            heard = all(self._bus.confirmed(*one) for one in wanted)
             if self._claim.state is State.CLAIMING and heard:
                 self._marked_at = self._loop.time()
                 self._bus.say(CHANNEL, channel, self._claim.marker)
@@ -222,7 +215,8 @@ class SharedSubscription:
             return
         held = self._claim.state is State.HOLDING
         self._claim.resign()
-        self._bus.forget(PATTERN, pattern_of(self._base))
+        for pattern in self._patterns:
+            self._bus.forget(PATTERN, pattern)
         self._bus.forget(CHANNEL, self._markers + self._machine)
         if held:
             self._end(successor)
@@ -233,8 +227,7 @@ class SharedSubscription:
         """What was told until now was all; `successor` tells the rest, if it is known."""
         self._say(ended=True, successor=successor)
         self._siblings.yielded_to(successor)
-        self._order.ended(self._node.uid, successor)
-        self._watch_order()
+        self._telling.ended(self._node.uid, successor)
         self._yielded.set()
         self._wake.set()
         self._look()
@@ -246,23 +239,15 @@ class SharedSubscription:
         elif self._hears.is_set():
             self._hears.clear()
             self._deaf_since = self._loop.time()
+        if self._leaving and not self._siblings.heirs:
+            self._yielded.set()  # all end at once
 
     # -- what Redis says, where it is heard -------------------------------------------------------------------
 
-    def _on_broadcast(self, channel: str, data: bytes) -> None:
+    def _on_message(self, channel: str, data: bytes) -> None:
         if self._claim.state is not State.HOLDING:
             return  # told by another
-        if len(self._siblings):
-            self._tell(channel, data)
-        self._hear(self._node.uid, channel, data)
-
-    def _tell(self, channel: str, data: bytes) -> None:
-        size = len(data) + 4 * len(channel)
-        if size > self._lane.max_message and len(data) + len(channel_bytes(channel)) > self._lane.max_message:
-            self._counters.publish_dropped += 1
-            log.error("%d bytes are too many for the other workers: told to none", len(data))
-            return
-        self._lane.publish_any((_TOLD,), f"{_TOLD}{self._node.uid}{channel}", data)
+        self._telling.read(channel, data, alone=not len(self._siblings))
 
     def _on_marker(self, channel: str, data: bytes) -> None:
         before = self._claim.state
@@ -284,12 +269,11 @@ class SharedSubscription:
         self._said_at = self._loop.time()
         node, state = self._node, self._claim.state
         word = Word(node.uid, node.epoch, self._machine, state, self._leaving, asks, ended, successor)
-        self._lane.publish(_WORDS, msgspec.msgpack.encode(word))
+        self._lane.publish(self._words, msgspec.msgpack.encode(word))
 
     def _on_lane(self, channel: str, data: bytes) -> None:
-        if channel.startswith(_TOLD):
-            start = len(_TOLD) + _UID
-            self._hear(channel[len(_TOLD) : start], channel[start:], data)
+        if channel.startswith(self._telling.channel):
+            self._telling.heard(channel.removeprefix(self._telling.channel), data)
             return
         try:
             word = msgspec.msgpack.decode(data, type=Word)
@@ -302,8 +286,7 @@ class SharedSubscription:
     def _on_word(self, word: Word) -> None:
         self._siblings.said(word)
         if word.ended:
-            self._order.ended(word.uid, word.successor)
-            self._watch_order()
+            self._telling.ended(word.uid, word.successor)
         if word.asks:
             self._say()
         if word.state is not State.IDLE and word.machine != self._machine:
@@ -321,24 +304,6 @@ class SharedSubscription:
             self._stand_down(word.uid)  # markers on two channels decide nothing
             self._machine = word.machine
 
-    def _hear(self, uid: str, channel: str, data: bytes) -> None:
-        self._order.told(uid, channel, data)
-        self._watch_order()
-
-    def _watch_order(self) -> None:
-        """Let nothing wait for longer than `_HELD`."""
-        if not self._order.waiting:
-            if self._giving_up is not None:
-                self._giving_up.cancel()
-                self._giving_up = None
-        elif self._giving_up is None:
-            self._giving_up = self._loop.call_later(_HELD, self._give_up)
-
-    def _give_up(self) -> None:
-        self._giving_up = None
-        self._order.give_up()
-        self._watch_order()
-
     def _on_peer_up(self, node: NodeIdentity) -> None:
         self._siblings.up(node.uid)
         self._say(asks=True)
@@ -347,10 +312,9 @@ class SharedSubscription:
     def _on_peer_down(self, uid: str, why: str) -> None:
         if why == "hung":
             self._siblings.hung(uid)
-            self._order.hung(uid)
+            self._telling.hung(uid)
         else:
             self._siblings.gone(uid)
-            self._order.gone(uid)
-        self._watch_order()
+            self._telling.gone(uid)
         self._look()
         self._wake.set()

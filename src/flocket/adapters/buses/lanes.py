@@ -73,10 +73,9 @@ class Lane(Bus):
         self._bus = lanes.bus
         self._subscribed: set[str] = set()
 
-    @property
-    def machine(self) -> str:
-        """A name that the siblings on this lane have in common, and nobody else has."""
-        return machine_of(self._bus.mesh.folder, self.name)
+    def machine(self, purpose: str) -> str:
+        """A name that the siblings on this lane have in common for this purpose, and nobody else has."""
+        return machine_of(self._bus.mesh.folder, f"{self.name}{_END}{purpose}")
 
     async def start(self, node: NodeIdentity, on_message: OnMessage) -> None:
         if node != self._bus.mesh.node:
