@@ -10,7 +10,7 @@ import re
 import sys
 from typing import Any
 
-from flocket import RedisAdapter, Server, Socket
+from flocket import Namespace, RedisAdapter, Server, Socket
 
 if __name__ == "__main__":
     port, url, workers = sys.argv[1:]
@@ -22,7 +22,7 @@ def serve(path: str) -> Server[Any]:
 
     names: list[str | re.Pattern[str]] = ["/", "/odd#name", "/odd", re.compile("^/child")]
     for name in names:
-        nsp: Any = server.of(name)
+        nsp: Namespace[Any] = server.of(name)
 
         @nsp.on("join")
         async def join(socket: Socket, room: str) -> None:

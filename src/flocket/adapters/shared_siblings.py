@@ -52,6 +52,9 @@ class Siblings:
     def __len__(self) -> int:
         return len(self._known)
 
+    def __contains__(self, uid: str) -> bool:
+        return uid in self._known
+
     def said(self, word: Word) -> None:
         """Another has said something of itself."""
         sibling = self._known.setdefault(word.uid, _Sibling(word.epoch))

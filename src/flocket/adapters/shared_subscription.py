@@ -227,7 +227,7 @@ class SharedSubscription:
         """What was told until now was all; `successor` tells the rest, if it is known."""
         self._say(ended=True, successor=successor)
         self._siblings.yielded_to(successor)
-        self._telling.ended(self._node.uid, successor)
+        self._telling.ended(self._node.uid, successor if successor in self._siblings else "")
         self._yielded.set()
         self._wake.set()
         self._look()
@@ -286,7 +286,8 @@ class SharedSubscription:
     def _on_word(self, word: Word) -> None:
         self._siblings.said(word)
         if word.ended:
-            self._telling.ended(word.uid, word.successor)
+            known = word.successor in self._siblings or word.successor == self._node.uid
+            self._telling.ended(word.uid, word.successor if known else "")
         if word.asks:
             self._say()
         if word.state is not State.IDLE and word.machine != self._machine:
