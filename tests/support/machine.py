@@ -18,7 +18,7 @@ from tests.support.redis import RedisServer
 
 from flocket import Emitter
 
-__all__ = ["EVERY", "Machine", "Publisher", "longest", "lost", "machine", "numbers"]
+__all__ = ["EVERY", "Machine", "Publisher", "longest", "machine", "numbers"]
 
 EVERY = 0.004  # seconds between two events from outside
 
@@ -130,11 +130,6 @@ def numbers(redis: RedisServer, peer: Peer, mark: str) -> list[int]:
     peer.wait_for(f'42["{mark}"')
     packets = [packet for packet in peer.unread if isinstance(packet, str)]
     return [json.loads(packet[2:])[1] for packet in packets if packet.startswith('42["n"')]
-
-
-def lost(got: list[int]) -> int:
-    """How many are missing between the first and the last."""
-    return got[-1] - got[0] + 1 - len(got)
 
 
 def longest(got: list[int]) -> float:
