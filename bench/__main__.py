@@ -50,7 +50,8 @@ def measure(scenarios: list[Scenario], contestants: list[Contestant], effort: Ef
     for scenario in scenarios:
         for turn in range(1 if scenario.once else effort.rounds):
             for contestant in contestants:
-                if contestant.name in scenario.without or (turn and contestant.one_round):
+                able = contestant.name not in scenario.without and scenario.name in (contestant.only or [scenario.name])
+                if not able or (turn and contestant.one_round):
                     continue
                 try:
                     one = scenario.measure(contestant, effort)
@@ -66,8 +67,12 @@ def measure(scenarios: list[Scenario], contestants: list[Contestant], effort: Ef
 
 def write_docs(results: Results, contestants: list[Contestant], document: str, caption: str) -> None:
     titles = {one.name: one.title for one in results.scenarios if not one.once}
-    labels = {one.name: one.label for one in contestants}
-    picture = plot.draw(plot.groups(titles, results.values()), labels, caption)
+    labels = {one.name: one.label for one in contestants if not one.only}
+    values = {
+        scenario: {name: value for name, value in row.items() if name in labels}
+        for scenario, row in results.values().items()
+    }
+    picture = plot.draw(plot.groups(titles, values), labels, caption)
     DOCS.mkdir(exist_ok=True)
     (DOCS / "benchmarks.md").write_text(document)
     (DOCS / "benchmarks.svg").write_text(picture)

@@ -24,6 +24,7 @@ class Contestant:
     version: str
     env: Mapping[str, str] = field(default_factory=dict)
     one_round: bool = False  # so far from the others that more rounds would tell nothing new
+    only: tuple[str, ...] = ()  # the scenarios that it can do, if not all
 
 
 def _output(*command: str | Path) -> str:
@@ -71,9 +72,17 @@ def python_socketio() -> Contestant:
     return Contestant("python-socketio", "python-socketio", command, version, one_round=True)
 
 
+def floor() -> Contestant:
+    """What no Python server on this loop gets below."""
+    command = (sys.executable, str(SERVERS / "floor_server.py"))
+    version = "no server, but uvloop alone, which reads nothing and answers with bytes made once: none here gets below"
+    return Contestant("floor", "floor", command, version, only=("broadcast-4", "broadcast-1", "echo-4", "echo-1"))
+
+
 CONTESTANTS: Mapping[str, Callable[[], Contestant]] = {
     "flocket": flocket,
     "node": node,
     "bun": bun,
     "python-socketio": python_socketio,
+    "floor": floor,
 }

@@ -76,6 +76,9 @@ def targets(results: Results, labels: Mapping[str, str], chosen: Iterable[Target
         scenario = titles[target.scenario]
         against = f"to {labels[target.against]}'s" if target.against else scenario.unit
         verdict = "reached" if measured <= target.at_most else "**missed**"
+        least = target.measured(values, "floor")
+        if measured > target.at_most and least is not None:
+            verdict += f"; the floor: {number(least)}"
         rows.append([scenario.title, against, number(target.at_most), number(measured), verdict])
     return table(["flocket", "", "at most", "measured", ""], rows) if rows else ""
 

@@ -3,7 +3,7 @@
 from xml.etree import ElementTree
 
 import pytest
-from bench.contestants import Contestant, node
+from bench.contestants import Contestant, floor, node
 from bench.process import serve
 from bench.results import Results
 from bench.scenarios import Measurement, all_scenarios
@@ -33,6 +33,14 @@ def test_each_kind_of_load_delivers_events_without_an_error(contestant: Contesta
     assert figures["events"] > 0
     assert figures["server_cpu_us"] > 0
     assert 0 < figures["p50_us"] <= figures["p99_us"]
+
+
+@pytest.mark.parametrize("mode", ["echo", "broadcast"])
+def test_the_floor_answers_the_load_as_a_server_does(mode: str) -> None:
+    with serve(floor()) as server:
+        figures = load.measure(mode, server, clients=5, inflight=2, **SHORT)
+    assert figures["errors"] == 0
+    assert figures["events"] > 0
 
 
 def test_idle_clients_stay_until_they_are_told_to_go(contestant: Contestant) -> None:
@@ -65,6 +73,10 @@ def test_a_target_is_reached_or_missed_by_the_measured_ratio() -> None:
     assert "| 0.30 | 0.25 | reached |" in report.targets(results, labels, [Target("echo-4", 0.3, "node")])
     assert "| 0.20 | 0.25 | **missed** |" in report.targets(results, labels, [Target("echo-4", 0.2, "node")])
     assert report.targets(results, labels, [Target("echo-4", 0.2, "bun")]) == ""
+    results = results_of({"flocket": 3.0, "node": 12.0, "floor": 2.4})
+    assert "| 0.20 | 0.25 | **missed**; the floor: 0.20 |" in report.targets(
+        results, labels, [Target("echo-4", 0.2, "node")]
+    )
 
 
 def test_the_plot_is_well_formed_and_has_a_bar_for_each_server() -> None:

@@ -85,7 +85,7 @@ def decode(
     start = 1 if text[:2] == "2[" else _behind_id(text)
     if start:  # an event in "/": most of all packets
         data = json.loads(text[start:], depth)
-        if type(data[0] if data else None) is not str or data[0] in RESERVED_EVENTS:
+        if not data or data[0].__class__ is not str or data[0] in RESERVED_EVENTS:
             check(EVENT, data)
         return Packet(EVENT, "/", data, _id(text[1:start]) if start > 1 else None)
     head = _HEAD.match(text)

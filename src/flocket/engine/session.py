@@ -181,7 +181,7 @@ class Session:
             return
         if self._waiting_pong:
             self._alive(frame)
-        if isinstance(frame, str):
+        if frame.__class__ is str:
             if frame[:1] == "4":
                 self.handler.on_message(frame[1:])
             else:

@@ -168,7 +168,8 @@ class Socket(Says, Generic[T]):
     def _dispatch(self, packet: Packet) -> None:
         if self._state != CONNECTED:
             return  # events behind a disconnect are dropped, as in Node
-        name, *args = packet.data
+        data = packet.data
+        name, args = data[0], data[1:]
         if name.__class__ is not str:
             # JavaScript may name events by numbers, and looks them up as text.
             name = str(int(name)) if name == int(name) else str(name)
