@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from flocket.adapters.shared_claim import Claim, State
 
 WORKERS = 3
+SLOW = [HealthCheck.too_slow]  # on a busy machine
 numbers = st.integers(0, WORKERS - 1)
 
 
@@ -136,7 +137,7 @@ class Faithful(Stream):
 TestNoMessageIsToldTwice = Stream.TestCase
 TestEachMessageIsToldOnce = Faithful.TestCase
 for case in (TestNoMessageIsToldTwice, TestEachMessageIsToldOnce):
-    case.settings = settings(max_examples=150, stateful_step_count=60, deadline=None)
+    case.settings = settings(max_examples=150, stateful_step_count=60, deadline=None, suppress_health_check=SLOW)
 
 
 @pytest.mark.parametrize("marker", [b"", b" ", b"uid", b"uid x", b"uid -1", b"\xff 1", b" 1"])

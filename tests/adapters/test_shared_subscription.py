@@ -218,11 +218,8 @@ def test_two_that_met_too_late_agree_whose_markers_count(redis: RedisServer) -> 
             folder.mkdir(mode=0o700)
             shutil.rmtree(old)
             await two.start()
-            assert one.holds
-            assert two.holds
-            assert two.shared._machine != one.shared._machine
-            await until(lambda: not two.holds)
-            assert one.holds
+            # Both hold, as a rule; on a busy machine they may have met by now.
+            await until(lambda: two.mesh.peers and one.holds and not two.holds)
             assert two.shared._machine == one.shared._machine
             await until(lambda: two.hears)
             await hear(b"1", two, one, two)
