@@ -212,11 +212,12 @@ def test_whoever_cannot_come_back_to_redis_is_replaced_and_takes_nothing_back(re
 def test_two_that_met_too_late_agree_whose_markers_count(redis: RedisServer) -> None:
     async def test() -> None:
         with runtime_folder() as folder:
-            one, two = Node(folder, redis), Node(folder, redis)
+            one = Node(folder, redis)
             await one.start()
             old = folder.rename(f"{folder}-old")  # so that the new one has another inode
             folder.mkdir(mode=0o700)
             shutil.rmtree(old)
+            two = Node(folder, redis)  # only now: it is the younger one
             await two.start()
             # Both hold, as a rule; on a busy machine they may have met by now.
             await until(lambda: two.mesh.peers and one.holds and not two.holds)
