@@ -1,4 +1,4 @@
-"""What four workers of one machine pay to hear Redis: each with a subscription, or one that tells its siblings.
+"""What four workers of one machine pay to hear Redis: each with a subscription, or one shared by all.
 
 `python -m bench.shared_subscription`: CPU microseconds a message, of the four workers and of Redis, at several ways of
 arriving. A message here ends where it is read, as one for a room without members does.
@@ -19,41 +19,42 @@ from bench.scenarios.redis import redis_server
 
 WORKERS = 4
 PAYLOAD = b"x" * 200  # an event with a few arguments
-PATTERN, CHANNEL = "socket.io#/#*", "socket.io#/#room#"
+KEY = "socket.io"
+CHANNEL = f"{KEY}#/#room#"
 SECONDS = 4.0
 RUNS = 3  # of which the cheapest is told: whatever else the machine does only adds
 BURSTS = ((1, 1_000), (1, 4_000), (20, 10_000))  # messages at a time, and a second
-KIND = 100  # of the mesh's frames
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 async def worker(port: int, folder: Path, number: int, shared: bool) -> None:
     """Hear everything until the input ends; then print the count, and the CPU seconds used."""
+    from flocket.adapters.buses.lanes import Lanes
     from flocket.adapters.buses.mesh import Mesh
     from flocket.adapters.buses.redis import PATTERN as BY_PATTERN
     from flocket.adapters.buses.redis import RedisBus
     from flocket.adapters.buses.redis_address import RedisAddress
+    from flocket.adapters.counters import AdapterCounters
+    from flocket.adapters.shared_subscription import SharedSubscription
     from flocket.cluster.runtime import make_identity
 
     mesh = Mesh(folder, make_identity(folder), worker=number)
+    lanes = Lanes(mesh)
     count = 0
 
     def heard(*_: object) -> None:
         nonlocal count
         count += 1
 
-    def heard_and_told(channel: str, data: bytes) -> None:
-        heard()
-        name = channel.encode()
-        for peer in mesh.peers.values():
-            mesh.send(peer, KIND, len(name).to_bytes(2, "big"), name, data)
-
-    mesh.receive(KIND, heard)
     await mesh.start()
     bus = RedisBus(RedisAddress.parse(f"redis://127.0.0.1:{port}"))
     await bus.open()
-    if number == 0 or not shared:
-        bus.listen(BY_PATTERN, PATTERN, heard_and_told if shared else heard)
+    one_for_all = SharedSubscription(bus, lanes.lane("bench"), mesh.node, KEY, AdapterCounters())
+    if shared:
+        one_for_all.listen(f"{KEY}#/#", heard, f"{KEY}-request#/#", heard)
+        await one_for_all.start()
+    else:
+        bus.listen(BY_PATTERN, f"{KEY}#/#*", heard)
         await bus.settled()
     while sum(peer.up for peer in mesh.peers.values()) < WORKERS - 1:  # noqa: ASYNC110  # many objects end it
         await asyncio.sleep(0.01)
@@ -63,7 +64,10 @@ async def worker(port: int, folder: Path, number: int, shared: bool) -> None:
     count, begun = 0, time.process_time()
     await loop.run_in_executor(None, sys.stdin.readline)
     print(count, time.process_time() - begun, flush=True)
+    if shared:
+        await one_for_all.aclose()
     await bus.aclose()
+    await lanes.aclose()
     await mesh.aclose()
 
 

@@ -132,3 +132,15 @@ def test_a_redis_that_falls_silent_is_given_up(last: bytes) -> None:
         await until(lambda: not there)
 
     asyncio.run(scene())
+
+
+def test_a_redis_cluster_refuses_one_subscription_for_all_workers_in_one_line() -> None:
+    with RedisServer("--cluster-enabled", "yes", port=free_port(below=55_000)) as server:
+        with pytest.raises(AdapterError, match="is a Redis Cluster: without shared_subscription=True") as caught:
+            asyncio.run(RedisAdapter(server.url, shared_subscription=True).start())
+        assert "\n" not in str(caught.value)
+
+
+def test_one_subscription_for_all_workers_is_wanted_or_not() -> None:
+    with pytest.raises(ConfigError, match="shared_subscription='no': True or False"):
+        RedisAdapter(shared_subscription="no")  # type: ignore[arg-type]  # the mistake

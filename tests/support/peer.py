@@ -116,7 +116,11 @@ def split3(text: str) -> list[str]:
 def open_websocket(port: int, eio: int = 4, headers: dict[str, str] | None = None) -> tuple[WebSocket, dict[str, Any]]:
     """A session over WebSocket from the start, and what its open packet says."""
     websocket = WebSocket(port, target("websocket", None, eio), headers)
-    first = websocket.receive()
+    try:
+        first = websocket.receive()
+    except BaseException:
+        websocket.socket.close()
+        raise
     assert isinstance(first, str)
     return websocket, json.loads(first.removeprefix("0"))
 
@@ -130,7 +134,11 @@ class Peer:
         self.unread: list[str | bytes] = []
         self.asked = 0
         self.websocket.text("40" + self.prefix + ("" if auth is None else json.dumps(auth)))
-        self.sid = str(json.loads(self.wait_for("40" + self.prefix)[2 + len(self.prefix) :])["sid"])
+        try:
+            self.sid = str(json.loads(self.wait_for("40" + self.prefix)[2 + len(self.prefix) :])["sid"])
+        except BaseException:
+            self.websocket.socket.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from flocket.adapters import messages as m
 from flocket.adapters.brain import ClusterNamespace
-from flocket.adapters.buses.redis import CHANNEL, PATTERN, pattern_of
+from flocket.adapters.buses.redis import CHANNEL, PATTERN, RedisBus, pattern_of
+from flocket.adapters.buses.redis_cluster import RedisClusterBus
 from flocket.adapters.link import Link, Receive
 from flocket.adapters.questions import Question
 from flocket.adapters.redis_factory import RedisFactory
 from flocket.adapters.redis_link import RedisLink
+from flocket.adapters.shared_subscription import SharedSubscription
 from flocket.adapters.wire.redis_classic import RedisClassic
-from flocket.errors import ConfigError
+from flocket.errors import AdapterError, ConfigError
+from flocket.options import check_switches
 
 if TYPE_CHECKING:
+    from flocket.adapters.bus import NodeIdentity
+    from flocket.adapters.buses.lanes import Lane
+    from flocket.adapters.buses.redis_ear import Hear
     from flocket.sockets.adapter import Adapter
     from flocket.sockets.namespace import Namespace
 
@@ -45,6 +51,11 @@ class RedisAdapter(RedisFactory):
     `key`, `requests_timeout` (seconds), `publish_on_specific_response_channel` and `parser` are those of
     Node's adapter, and must be the same on all nodes (but for the timeout). A Redis that is not there yet when the
     server starts is tried again for `start_timeout` seconds.
+
+    With `shared_subscription` one of a machine's workers hears what is emitted, and tells its siblings: Redis writes
+    it once a machine, and the workers have more to do (docs/multiple-nodes.md). Not on a Redis Cluster, where what
+    two masters publish has no common order. The other two adapters have no such option: the channel on which they
+    hear events is also the one by which Node counts nodes, or it is a log that each reads at its own position.
     """
 
     dialect = "classic"
@@ -61,17 +72,64 @@ class RedisAdapter(RedisFactory):
         start_timeout: float = 0.0,
         publish_on_specific_response_channel: bool = False,
         parser: RedisParser | None = None,
+        shared_subscription: bool = False,
     ) -> None:
+        check_switches({"shared_subscription": shared_subscription})
         if parser is not None and not (hasattr(parser, "encode") and hasattr(parser, "decode")):
             raise ConfigError(f"parser={parser!r:.80}: an object with encode() and decode()")
         super().__init__(url, host, port, client, requests_timeout, start_timeout)
         self.key = key
         self._specific = publish_on_specific_response_channel
         self._parser = parser
+        self._wants_shared = shared_subscription
+        self._siblings: tuple[Lane, NodeIdentity] | None = None
+        self._shared: SharedSubscription | None = None
 
     @property
     def prefix(self) -> str:
         return self.key
+
+    # -- one subscription for all workers of a machine --------------------------------------------------------
+
+    def join_siblings(self, lane: Lane, node: NodeIdentity) -> None:
+        """Called before `start` where there are siblings: `lane` reaches them, and `node` is this worker."""
+        if self._wants_shared:
+            self._siblings = lane, node
+
+    async def start(self) -> None:
+        await super().start()
+        if self._siblings is not None:
+            self._shared = SharedSubscription(self.bus, *self._siblings, self.key, self.counters)
+            await self._shared.start()
+
+    async def _make_bus(self) -> RedisBus:
+        bus = await super()._make_bus()
+        if self._wants_shared and isinstance(bus, RedisClusterBus):
+            raise AdapterError(
+                f"Redis at {bus.endpoint.shown} is a Redis Cluster: without shared_subscription=True, please, "
+                "as what two masters publish has no common order"
+            )
+        return bus
+
+    async def aclose(self) -> None:
+        shared, self._shared, self._siblings = self._shared, None, None
+        if shared is not None:
+            await shared.aclose()
+        await super().aclose()
+
+    def health(self) -> dict[str, Any]:
+        health = super().health()
+        return health if self._shared is None else self._shared.health(health)
+
+    def stats(self) -> dict[str, int]:
+        return super().stats() if self._shared is None else super().stats() | self._shared.stats()
+
+    @property
+    def shared(self) -> SharedSubscription | None:
+        """What hears for all workers of this machine, if that was wanted and there are any."""
+        return self._shared
+
+    # -- namespaces -------------------------------------------------------------------------------------------
 
     def __call__(self, nsp: Namespace[Any]) -> Adapter:
         return _Namespace(nsp, self)
@@ -110,21 +168,41 @@ class _Link(RedisLink):
         self._dialect = wire = factory.wire(adapter.nsp.name)
         super().__init__(factory, wire, CHANNEL, wire.requests, wire.responses)
         self._adapter = adapter
+        self._factory = factory
         self._base = len(wire.broadcasts)
 
     def channels(self) -> list[str]:
         return [*super().channels(), self._dialect.responses]
 
     async def open(self, receive: Receive) -> None:
-        self._bus.listen(PATTERN, pattern_of(self._dialect.broadcasts), self._on_broadcast)
+        wire, shared = self._dialect, self._factory.shared
+        if shared is None:
+            self._bus.listen(PATTERN, pattern_of(wire.broadcasts), self._on_broadcast)
+        else:
+            shared.listen(wire.broadcasts, self._on_broadcast, wire.requests, self.on_message)
         await super().open(receive)
+        if shared is not None:
+            await shared.settled()
 
     async def close(self) -> None:
-        self._bus.forget(PATTERN, pattern_of(self._dialect.broadcasts))
+        wire, shared = self._dialect, self._factory.shared
+        if shared is None:
+            self._bus.forget(PATTERN, pattern_of(wire.broadcasts))
+        else:
+            shared.forget(wire.broadcasts, wire.requests)
         await super().close()
+
+    def hearer(self, channel: str) -> Hear:
+        if self._factory.shared is not None and channel == self._dialect.requests:
+            return _told_otherwise
+        return super().hearer(channel)
 
     def _on_broadcast(self, channel: str, data: bytes) -> None:
         # The room stands in the channel: without members, the message need not even be read.
         room = channel[self._base : -1]
         if not room or room in self._adapter.rooms:
             self.on_message(channel, data)
+
+
+def _told_otherwise(channel: str, data: bytes) -> None:
+    """A request that the shared subscription tells, in its order; this one is there to be counted."""

@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from flocket.adapters import messages as m
-from flocket.adapters.buses.redis_ear import Kind
+from flocket.adapters.buses.redis_ear import Hear, Kind
 from flocket.adapters.link import Link, Receive
 from flocket.adapters.questions import Question
 from flocket.adapters.translate import options_of
@@ -62,7 +62,7 @@ class RedisLink(Link):
     async def open(self, receive: Receive) -> None:
         self._receive = receive
         for channel in self.channels():
-            self._bus.listen(self._kind, channel, self.on_message)
+            self._bus.listen(self._kind, channel, self.hearer(channel))
             self._heard.append(channel)
         await self._bus.settled()
 
@@ -73,6 +73,10 @@ class RedisLink(Link):
     def channels(self) -> list[str]:
         """What this node hears from its beginning."""
         return [self._counted, f"{self._own}{self.uid}#"]
+
+    def hearer(self, channel: str) -> Hear:
+        """Who hears what is published on it."""
+        return self.on_message
 
     def on_message(self, channel: str, data: bytes) -> None:
         """Something was published; rubbish is counted, and ignored."""

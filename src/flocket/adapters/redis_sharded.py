@@ -33,7 +33,8 @@ class ShardedRedisAdapter(RedisFactory):
 
     `channel_prefix` and `subscription_mode` are those of Node's adapter, and must be the same on all nodes:
     "static" has one channel for a namespace, "dynamic" one more for each room, "dynamic-private" also for
-    each socket. Rooms on different shards have no order among each other, nor with what is for everybody.
+    each socket. Rooms on different shards have no order among each other, nor with what is for everybody. There is no
+    `shared_subscription` here: nodes are counted by the channel that carries events, so each worker has its own.
     """
 
     dialect = "sharded"

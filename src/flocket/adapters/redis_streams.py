@@ -31,6 +31,7 @@ class RedisStreamsAdapter(RedisFactory):
     the same on all nodes. With several streams, Node's nodes neither read nor are read in namespaces whose hash is
     negative; ours read those too. With `Server(recovery=...)` the log also serves clients that come back, to any
     node of either language; then an event is delivered when it is read from the log, here as on the other nodes.
+    There is no `shared_subscription` here: each worker reads the log at its own position.
     """
 
     dialect = "streams"

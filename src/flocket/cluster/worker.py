@@ -13,8 +13,8 @@ import signal
 import socket
 from collections.abc import Callable, Sequence
 
-from flocket.adapters.bus import Bus, NodeIdentity
-from flocket.adapters.buses.lanes import Lanes
+from flocket.adapters.bus import NodeIdentity
+from flocket.adapters.buses.lanes import Lane, Lanes
 from flocket.adapters.buses.mesh import Mesh, Peer
 from flocket.cluster.adopt import Adopter
 from flocket.cluster.handoff import refuse_offers
@@ -53,7 +53,7 @@ class Worker:
     def node(self) -> NodeIdentity:
         return self.mesh.node
 
-    def bus(self, name: str) -> Bus:
+    def lane(self, name: str) -> Lane:
         """A bus to the same server of every sibling: that which has this name."""
         return self._lanes.lane(name)
 

@@ -26,7 +26,8 @@ from flocket.serving.runtime import AsyncioRuntime
 from flocket.serving.signals import Overheard, is_hosted
 
 if TYPE_CHECKING:
-    from flocket.adapters.cluster import ClusterAdapter
+    from flocket.adapters.bus import NodeIdentity
+    from flocket.adapters.buses.lanes import Lane
     from flocket.serving.beside import Beside
     from flocket.serving.membership import Membership
 
@@ -56,7 +57,7 @@ class EngineApp:
     _ended = False
     _drain = LAST_CALLS
 
-    def _join_siblings(self, adapter: ClusterAdapter) -> None:
+    def _join_siblings(self, lane: Lane, node: NodeIdentity) -> None:
         """Reach the siblings' clients through this. An engine alone has nothing to say to them."""
 
     async def _start(self) -> None:

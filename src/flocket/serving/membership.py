@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from flocket.adapters.bus import NodeIdentity
-from flocket.adapters.cluster import ClusterAdapter
+from flocket.adapters.buses.lanes import Lane
 from flocket.cluster.far import FarMesh, Lines
 from flocket.cluster.relay import Relay, RelayEngine
 from flocket.cluster.runtime import Inherited, meeting_key
@@ -38,8 +38,8 @@ class Member(Protocol):
     _tag: str
     _cluster: str | None
 
-    def _join_siblings(self, adapter: ClusterAdapter) -> None:
-        """Reach the siblings' clients through this, unless the user chose an adapter."""
+    def _join_siblings(self, lane: Lane, node: NodeIdentity) -> None:
+        """Reach the siblings' clients through this, unless the user chose an adapter; `node` is this worker."""
 
 
 class Membership:
@@ -51,8 +51,7 @@ class Membership:
         for member in members:
             member._tag = worker.node.tag
             member._front = worker.relay.front(member._engine)
-            bus = worker.bus(member._engine.options.path)
-            member._join_siblings(ClusterAdapter(bus, node=worker.node))
+            member._join_siblings(worker.lane(member._engine.options.path), worker.node)
 
     async def join(self) -> None:
         """Before the servers start: their session ids carry this worker's tag."""

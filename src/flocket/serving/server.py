@@ -35,7 +35,8 @@ from flocket.sockets.server import Server as SocketsServer
 from flocket.sockets.server import ServerOptions
 
 if TYPE_CHECKING:
-    from flocket.adapters.cluster import ClusterAdapter
+    from flocket.adapters.bus import NodeIdentity
+    from flocket.adapters.buses.lanes import Lane
     from flocket.serving.asgi_types import ASGIApp
     from flocket.serving.membership import Reach
 
@@ -137,9 +138,15 @@ class Server(EngineApp, SocketsServer[T]):
 
     # -- life -----------------------------------------------------------------------------------------------
 
-    def _join_siblings(self, adapter: ClusterAdapter) -> None:
+    def _join_siblings(self, lane: Lane, node: NodeIdentity) -> None:
         if not self._adapter_chosen:
-            self._use_adapter(adapter)
+            from flocket.adapters.cluster import ClusterAdapter
+
+            self._use_adapter(ClusterAdapter(lane, node=node))
+            return
+        join = getattr(self._adapter, "join_siblings", None)  # an adapter that has something to say to them
+        if join is not None:
+            join(lane, node)
 
     async def _start(self) -> None:
         await SocketsServer._start(self)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from flocket.adapters.bus import Bus, NodeIdentity, OnMessage
+from flocket.adapters.buses.machine import machine_of
 from flocket.adapters.buses.mesh import Mesh
 from flocket.adapters.buses.unix import UnixBus
 
@@ -71,6 +72,10 @@ class Lane(Bus):
         self._lanes = lanes
         self._bus = lanes.bus
         self._subscribed: set[str] = set()
+
+    def machine(self, purpose: str) -> str:
+        """A name that the siblings on this lane have in common for this purpose, and nobody else has."""
+        return machine_of(self._bus.mesh.folder, f"{self.name}{_END}{purpose}")
 
     async def start(self, node: NodeIdentity, on_message: OnMessage) -> None:
         if node != self._bus.mesh.node:

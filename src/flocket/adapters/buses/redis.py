@@ -126,6 +126,10 @@ class RedisBus(Bus):
         """Hear it no more."""
         self.ear.forget(kind, channel_bytes(channel))
 
+    def confirmed(self, kind: Kind, channel: str) -> bool:
+        """Whether it is heard now, as Redis says."""
+        return self.ear.confirmed(kind, channel_bytes(channel))
+
     def say(self, kind: Kind, channel: str, data: bytes) -> bool:
         """Publish, and return at once; False if it is lost."""
         name = channel_bytes(channel)

@@ -36,6 +36,8 @@ class Ear(Reconnecting):
         super().__init__(endpoint, "the receiving connection")
         self.on_refused: Callable[[Kind, bytes, str], None] | None = None
         self.on_taken: Callable[[bytes], None] | None = None  # a shard's channel that moved away
+        self.on_open: list[Callable[[], None]] = []  # told when all is subscribed on a new connection
+        self.on_closed: list[Callable[[], None]] = []  # told before that, and when it is lost
         self._hearers: dict[tuple[Kind, bytes], Hear] = {}
         self._exact: dict[bytes, Hear] = {}
         self._patterns: dict[bytes, Hear] = {}
@@ -123,6 +125,12 @@ class Ear(Reconnecting):
         self._confirmed_now.clear()
         self._asked.clear()
         self._quiet.set()
+        for told in self.on_closed:
+            told()
+
+    def is_open(self) -> None:
+        for told in self.on_open:
+            told()
 
     # -- what Redis says ----------------------------------------------------------------------------------
 
