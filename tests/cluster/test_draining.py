@@ -14,6 +14,7 @@ import pytest
 from tests.cluster.tools import runtime_folder, until
 
 from flocket import EngineServer, Session
+from flocket.adapters.buses.mesh import NO_MORE
 from flocket.cluster.ports import bind
 from flocket.serving.hosting import Serving
 from flocket.serving.membership import Membership, membership_of
@@ -174,5 +175,32 @@ def test_a_node_that_only_joined_is_given_no_new_session() -> None:
             assert await a.open() in a.sessions
             assert a.membership.worker.placement.handoff._last == 0, "it was asked"
             await membership.aclose()
+
+    asyncio.run(main())
+
+
+def test_a_new_session_on_a_connection_that_was_kept_is_opened_at_a_sibling_and_the_connection_ends() -> None:
+    async def main() -> None:
+        async with two() as (a, b):
+            reader, writer = await a.request("polling")
+
+            async def answer() -> tuple[bytes, str]:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(line for line in head.lower().splitlines() if line.startswith(b"content-length"))
+                body = await reader.readexactly(int(length.partition(b":")[2]))
+                return head, str(json.loads(body[1:])["sid"])
+
+            head, sid = await answer()
+            assert list(a.sessions) == [sid]
+            assert b"connection: close" not in head.lower()
+            a.membership.worker.drain()
+            a.eio._engine.draining = True
+            await until(lambda: [peer.load for peer in b.membership.worker.mesh.peers.values()] == [NO_MORE])
+            writer.write(f"GET {TARGET}polling HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            head, sid = await answer()
+            assert list(b.sessions) == [sid]
+            assert b"connection: close" in head.lower()
+            assert await reader.read() == b""
+            writer.close()
 
     asyncio.run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -77,6 +78,7 @@ def test_a_program_whose_workers_cannot_start_is_waited_for(tmp_path: Path) -> N
             assert response.read() == b"1"
 
 
+OK = b"HTTP/1.1 200 OK"
 SLOW = """
 import asyncio
 from contextlib import asynccontextmanager
@@ -102,11 +104,32 @@ def test_nobody_who_connects_is_refused_while_workers_that_start_slowly_replace_
         writer.close()
         return answer.partition(b"\r\n")[0]
 
+    async def keep_connecting() -> bytes:
+        """As a proxy does, on a connection that it keeps as long as it is let."""
+        kept: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        answers = set()
+        for _ in range(10):
+            reader, writer = kept = kept or await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n")
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):  # closed while it was idle
+                head = (await reader.readuntil(b"\r\n\r\n")).lower()
+                length = next(line for line in head.splitlines() if line.startswith(b"content-length"))
+                await reader.readexactly(int(length.partition(b":")[2]))
+                answers.add(head.partition(b"\r\n")[0].upper())
+                if b"connection: close" not in head:
+                    await asyncio.sleep(0.05)
+                    continue
+            writer.close()
+            kept = None
+        if kept is not None:
+            kept[1].close()
+        return b", ".join(sorted(answers))
+
     async def connect_until(over: Callable[[], bool]) -> set[bytes]:
         connecting: list[asyncio.Task[bytes]] = []
         async with asyncio.timeout(30):
             while not over():
-                connecting.append(asyncio.create_task(connect()))
+                connecting += [asyncio.create_task(connect()), asyncio.create_task(keep_connecting())]
                 await asyncio.sleep(0.02)
             return set(await asyncio.gather(*connecting))
 
@@ -118,4 +141,4 @@ def test_nobody_who_connects_is_refused_while_workers_that_start_slowly_replace_
         wait_until(lambda: program.printed().count("is ready") == 2, 20)
         program.process.send_signal(signal.SIGHUP)
         answers = asyncio.run(connect_until(lambda: program.printed().count("has ended") == 2))
-        assert answers == {b"HTTP/1.1 200 OK"}
+        assert answers == {OK}

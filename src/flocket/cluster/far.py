@@ -17,6 +17,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from flocket.adapters.bus import NodeIdentity
+from flocket.adapters.buses.mesh import NO_MORE
 
 __all__ = ["FarMesh", "FarPeer", "Lines"]
 
@@ -59,6 +60,7 @@ class FarPeer:
         self.uid = uid
         self.up = True
         self.heard = now
+        self.load = NO_MORE  # new sessions come to each machine by its balancer
         self.line = line  # to it
         self.sent = 0  # frames on that line
         self.checked = 0  # how many of them it has been told of

@@ -17,6 +17,7 @@ class Neighbour(Protocol):
     tag: str
     up: bool  # whether it has been heard of lately
     heard: float  # when, in monotonic seconds
+    load: int  # how much it carries; NO_MORE if it takes no new sessions, or none from here
 
 
 Receive = Callable[["Neighbour", bytes, "int | None"], None]

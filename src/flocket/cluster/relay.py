@@ -15,6 +15,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from flocket.adapters.buses.mesh import NO_MORE
 from flocket.cluster.neighbours import Neighbour, Neighbours
 from flocket.cluster.relay_owner import Remote
 from flocket.cluster.relay_sender import Forwarded
@@ -100,6 +101,17 @@ class Relay:
             return None
         tag = tag_of(sid)
         return self.mesh.peers.get(tag) if tag is not None else None
+
+    def heir(self, request: Request) -> Neighbour | None:
+        """Who takes a new session in place of this worker, which drains; None if none can, or none is asked for.
+
+        A connection that is kept between requests stays here until it is told to close. Not to become a WebSocket,
+        which would end with this worker.
+        """
+        if request.method != "GET" or "sid" in request.query:
+            return None
+        best = min((peer for peer in self.mesh.peers.values() if peer.up), key=lambda peer: peer.load, default=None)
+        return best if best is not None and best.load != NO_MORE else None
 
     def forward(self, engine: Engine, peer: Neighbour, asked: Exchange | Upgrade, *, upgrade: bool) -> None:
         """Let `peer` serve it."""
@@ -219,9 +231,15 @@ class RelayEngine:
     def counters(self) -> Counters:
         return self.engine.counters
 
+    @property
+    def draining(self) -> bool:
+        return self.engine.draining
+
     def handle(self, exchange: Exchange) -> None:
-        """Serve one HTTP request, here or where its session is."""
+        """Serve one HTTP request, here or where its session is, or is to be."""
         peer = self._relay.owner(exchange.request, self.engine)
+        if peer is None and self.engine.draining:
+            peer = self._relay.heir(exchange.request)
         if peer is None:
             self.beyond.handle(exchange)
         else:

@@ -281,6 +281,7 @@ class _Starting:
         self._app = app
         self.options: EngineOptions = app._engine.options
         self.counters: Counters = app._engine.counters
+        self.draining = False
 
     def handle(self, exchange: Exchange) -> None:
         self._then(lambda: self._app._front.handle(exchange), lambda: exchange.respond(503, [], b"", close=True))

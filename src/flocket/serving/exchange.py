@@ -80,7 +80,9 @@ class HttpExchange:
         if self.response_complete:
             return  # the client has gone, and the engine was told
         self._forget()
-        self._line.answer(self, status, headers, body, self.keep_alive and self._complete and not close)
+        # Who drains keeps no connection: what comes next on it is another's to serve.
+        keep = self.keep_alive and self._complete and not close and not self.engine.draining
+        self._line.answer(self, status, headers, body, keep)
 
     # -- what the connection tells ------------------------------------------------------------------------
 
