@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.cluster.tools import identity
 from tests.support.documents import Document
 from tests.support.polling import wait_for
 from tests.support.programs import ROOT, flocket, free_port, running
@@ -15,6 +16,8 @@ from tests.test_deploy import ready
 from tests.test_readme import PACKAGES, README
 
 from flocket import Limits, Recovery, Server
+from flocket.adapters.buses.mesh import Mesh
+from flocket.adapters.buses.unix import UnixBus
 from flocket.adapters.outbox import Outbox
 from flocket.adapters.redis_streams import RedisStreamsAdapter
 
@@ -62,12 +65,13 @@ def test_the_numbers_are_those_that_hold() -> None:
         assert hasattr(Limits(), name)
 
 
-def test_what_it_names_in_the_figures_is_there() -> None:
+def test_what_it_names_in_the_figures_is_there(tmp_path: Path) -> None:
     io: Server = Server()
     io.adapter(RedisStreamsAdapter("redis://127.0.0.1"))
     named = set(re.findall(r"`(adapter_\w+)`", PROMISES.text))
-    assert named == {"adapter_holes", "adapter_reconnects", "adapter_publish_dropped"}
-    assert named <= set(io.stats())
+    assert named == {"adapter_holes", "adapter_reconnects", "adapter_publish_dropped", "adapter_dropped"}
+    of_siblings = {f"adapter_{name}" for name in UnixBus(Mesh(tmp_path, identity())).stats()}
+    assert named <= set(io.stats()) | of_siblings
 
 
 def test_the_readme_leads_here() -> None:
