@@ -56,6 +56,7 @@ class EchoEngine:
     def __init__(self, options: EngineOptions) -> None:
         self.options = options
         self.counters = Counters()
+        self.draining = False
         self.received: list[object] | None = []
         self.events: list[str] = []
         self.exchanges: list[Exchange] = []

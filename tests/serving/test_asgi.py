@@ -19,6 +19,7 @@ class Engine:
 
     options = EngineOptions(max_payload=100, limits=Limits(body_idle=0.2))
     counters = Counters()
+    draining = False
 
     def __init__(self) -> None:
         self.exchanges: list[Exchange] = []
