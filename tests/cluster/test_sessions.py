@@ -109,10 +109,11 @@ def test_a_worker_that_is_stopped_for_30_seconds_loses_no_client_and_nothing_tha
         Crowd(program.url, "jsonp") as older,
         Crowd(program.url) as late,
     ):
-        size = connect_on_each(older, 3, "polling")
         polling = connect_on_each(crowd, 3, "polling")
         upgraded = connect_on_each(crowd, 3, "websocket") + connect_on_each(crowd, 3)
         crowd.settles_on(["polling"] * polling + ["websocket"] * upgraded)
+        # Last: clients 2.x ask by themselves, 25 s after they came, and wait 20 s, which must not end before the stop.
+        size = connect_on_each(older, 3, "polling")
         where, by_script = crowd.where(), older.where()
         pid = pids(program)[1]
         os.kill(pid, signal.SIGSTOP)
