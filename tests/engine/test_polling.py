@@ -207,6 +207,16 @@ def test_close_is_told_behind_the_last_words_in_a_poll_of_its_own(polls: bool) -
     assert ears.closed == [("forced close", "")]
 
 
+def test_whoever_waits_for_room_when_a_poller_is_closed_is_told() -> None:
+    world = World()
+    ears = world.poller()
+    told: list[str] = []
+    ears.session.when_drained(lambda: told.append("over"))
+    ears.session.close()
+    assert world.poll(ears.session.id).result.body == b"1"
+    assert told == ["over"]
+
+
 def test_a_client_that_closes_too_is_not_waited_for() -> None:
     world = World()
     ears = world.poller()

@@ -169,7 +169,7 @@ class Session:
         if self.transport.name == "polling" and self._state == CLOSING:  # a WebSocket has a close frame of its own
             self._out.append(CLOSE)
             if not self.transport.writable:
-                self._drained = [self._end]
+                self._drained = [*(self._drained or ()), self._end]
                 return
             self._flush_out()
         self._end()
