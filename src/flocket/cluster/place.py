@@ -138,30 +138,28 @@ class Placement:
         self._adopt(sock, read)
         return True
 
-    def _to(self, peer: Peer | None, sock: socket.socket, seconds: float) -> None:
-        """Pass it on; keep it if that cannot be: it is relayed then, or refused, or ours after all."""
+    def _to(self, peer: Peer | None, sock: socket.socket, seconds: float, tried: frozenset[Peer] | None = None) -> None:
+        """Pass it on; keep it if that cannot be: it is relayed then, or refused, or ours after all.
 
-        def said(answer: Answer) -> None:
-            if answer is not Answer.YES:
-                self._keep(sock)
+        `tried` are those who did not take a new session; a worker that drains asks the next.
+        """
 
-        if peer is None or not self.handoff.offer(peer, sock, said, seconds=seconds):
-            self._keep(sock)
-
-    def _to_least_loaded(self, sock: socket.socket, tried: frozenset[Peer]) -> None:
-        """Let somebody have a new session who has fewer. Who drains asks one after the other, or it must refuse it."""
-        peer = self._least_loaded(tried)
-
-        def said(answer: Answer) -> None:
-            if answer is Answer.YES or peer is None:
-                return
-            if self.draining and not self._closed:
+        def not_taken() -> None:
+            if peer is not None and tried is not None and self.draining and not self._closed:
                 self._to_least_loaded(sock, tried | {peer})
             else:
                 self._keep(sock)
 
-        if peer is None or not self.handoff.offer(peer, sock, said, seconds=NEW_TIME):
-            self._keep(sock)
+        def said(answer: Answer) -> None:
+            if answer is not Answer.YES:
+                not_taken()
+
+        if peer is None or not self.handoff.offer(peer, sock, said, seconds=seconds):
+            not_taken()
+
+    def _to_least_loaded(self, sock: socket.socket, tried: frozenset[Peer]) -> None:
+        """Let somebody have a new session who has fewer."""
+        self._to(self._least_loaded(tried), sock, NEW_TIME, tried)
 
     def _keep(self, sock: socket.socket) -> None:
         self._count()
