@@ -1,8 +1,9 @@
-"""The least that a Python process on uvloop can do and still pass for a server: what no server on this loop gets below.
+"""The least that a Python process on uvloop can do and still pass for a server: what none on this loop gets below.
 
 It knows the load's few messages by their size, reads none but the first, and answers each with bytes made once: no
-session, no JSON, no rooms, no limits. So its figures are the kernel's and the event loop's alone. Its argument is the
-port.
+session, no JSON, no rooms, no limits. It joins only the answers to what it read at once, so a server that joins more
+gets below it where broadcasts overlap; elsewhere its figures are the kernel's and the loop's alone. Its argument is
+the port.
 """
 
 import asyncio
