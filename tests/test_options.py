@@ -22,6 +22,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"ping_timeout": "20"}, "seconds"),
     ({"upgrade_timeout": True}, "seconds"),
     ({"max_payload": -1}, "bytes"),
+    ({"max_payload": float("inf")}, "whole number above 0"),
+    ({"max_payload": 1e6}, "max_payload=1000000.0: a whole number"),
+    ({"ping_interval": 25_000}, "ping_interval=25000: seconds, at most 3600; for milliseconds say 25$"),
+    ({"ping_timeout": 20_000}, "for milliseconds say 20$"),
+    ({"upgrade_timeout": float("inf")}, "seconds"),
     ({"ping_interval": float("nan")}, "seconds"),
     ({"allow_request": "yes"}, "a function"),
     ({"limits": {"handlers": 1}}, r"Limits\(...\)"),
@@ -65,7 +70,9 @@ def test_a_wrong_option_says_what_is_wanted(make: Any, options: dict[str, Any], 
 OF_SERVER: list[tuple[dict[str, Any], str]] = [
     ({"connect_timeout": 0}, "connect_timeout=0: a number above 0"),
     ({"connect_timeout": "5"}, "connect_timeout='5': a number above 0"),
+    ({"connect_timeout": 45_000}, "for milliseconds say 45$"),
     ({"ack_timeout": 0}, "seconds"),
+    ({"ack_timeout": float("inf")}, "seconds"),
     ({"ack_timeout": "5"}, "seconds"),
     ({"cleanup_empty_child_namespaces": "no"}, "True or False"),
     ({"recovery": True}, r"recovery=True: Recovery\(...\)"),
@@ -101,6 +108,19 @@ def test_each_limit_is_a_number_above_zero(name: str, value: Any) -> None:
     with pytest.raises(ConfigError, match=name):
         Limits(**{name: value})
     assert getattr(Limits(**{name: 7}), name) == 7
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_no_limit_is_without_end(value: Any) -> None:
+    for item in fields(Limits):
+        with pytest.raises(ConfigError, match=item.name):
+            Limits(**{item.name: value})
+
+
+@pytest.mark.parametrize("drain", ["5", None, -1, float("nan"), float("inf")])
+def test_the_time_to_drain_is_a_number_of_seconds(drain: Any) -> None:
+    with pytest.raises(ConfigError, match="seconds, at least 0"):
+        Server().run(port=0, drain=drain)
 
 
 def test_what_is_right_is_taken() -> None:

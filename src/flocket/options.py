@@ -5,6 +5,7 @@ Knows what a sane value is; does not know what it is used for.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -24,9 +25,13 @@ CorsOrigins = str | Sequence[str] | re.Pattern[str] | Callable[[str], bool] | No
 AllowRequest = Callable[["Request"], Awaitable[None] | None]
 
 
-def is_above_zero(value: object) -> bool:
-    """Whether an option is a number above 0: no bool, no NaN."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+HOUR = 3_600.0  # seconds; no heartbeat is slower, and what is above was meant as milliseconds (Node's 25000)
+
+
+def is_above_zero(value: object, *, whole: bool = False) -> bool:
+    """Whether an option is a number above 0, or a whole one: no bool, no NaN, and no infinity, which no clock has."""
+    kinds = int if whole else int | float
+    return isinstance(value, kinds) and not isinstance(value, bool) and 0 < value < math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,10 @@ class Limits:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
-            if not is_above_zero(value):
-                raise ConfigError(f"Limits({item.name}={value!r}): must be a number above 0")
+            whole = item.type == "int"  # bytes and counts; seconds may have a fraction
+            if not is_above_zero(value, whole=whole):
+                kind = "whole number" if whole else "number of seconds"
+                raise ConfigError(f"Limits({item.name}={value!r:.80}): a {kind} above 0")
 
 
 TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a cookie's name (RFC 6265, 4.1.1)
@@ -97,8 +104,9 @@ class Recovery:
     bytes: int = 50_000_000
 
     def __post_init__(self) -> None:
-        if not all(map(is_above_zero, (self.window, self.packets, self.bytes))):
-            raise ConfigError(f"{self!r}: window is seconds, packets and bytes are numbers, all above 0")
+        counts = is_above_zero(self.packets, whole=True) and is_above_zero(self.bytes, whole=True)
+        if not (is_above_zero(self.window) and counts):
+            raise ConfigError(f"{self!r}: window is seconds, packets and bytes are whole numbers, all above 0")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +152,8 @@ def engine_options(
         raise ConfigError(f'transports={transports!r}: a list of "polling" and "websocket"')
     if isinstance(trusted_proxies, str):
         raise ConfigError(f"trusted_proxies={trusted_proxies!r}: a list of addresses")
-    check_numbers({name: others[name] for name in ("ping_interval", "ping_timeout", "upgrade_timeout")}, "seconds")
-    check_numbers({name: others[name] for name in ("max_payload", "compression_threshold")}, "bytes")
+    check_seconds({name: others[name] for name in ("ping_interval", "ping_timeout", "upgrade_timeout")}, most=HOUR)
+    check_bytes({name: others[name] for name in ("max_payload", "compression_threshold")})
     check_switches({name: others[name] for name in SWITCHES})
     if allow_request is not None and not callable(allow_request):
         raise ConfigError(f"allow_request={allow_request!r:.80}: a function of the request")
@@ -180,11 +188,21 @@ SUBOPTIONS = {
 }
 
 
-def check_numbers(options: Mapping[str, object], unit: str) -> None:
-    """Raises ConfigError for what is no number above 0."""
+def check_seconds(options: Mapping[str, Any], most: float = math.inf) -> None:
+    """Raises ConfigError for what is no time above 0, or more than `most`: then it was meant as milliseconds."""
     for name, value in options.items():
         if not is_above_zero(value):
-            raise ConfigError(f"{name}={value!r:.80}: a number above 0 ({unit})")
+            raise ConfigError(f"{name}={value!r:.80}: a number above 0 (seconds)")
+        if value > most:
+            meant = value / 1_000
+            raise ConfigError(f"{name}={value!r:.80}: seconds, at most {most:g}; for milliseconds say {meant:g}")
+
+
+def check_bytes(options: Mapping[str, object]) -> None:
+    """Raises ConfigError for what is no whole number above 0."""
+    for name, value in options.items():
+        if not is_above_zero(value, whole=True):
+            raise ConfigError(f"{name}={value!r:.80}: a whole number above 0 (bytes)")
 
 
 def check_switches(options: Mapping[str, object]) -> None:

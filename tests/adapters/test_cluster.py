@@ -14,7 +14,7 @@ from tests.cluster.tools import runtime_folder
 from tests.support.fleet import LocalClient, fleet
 from tests.support.polling import until
 
-from flocket import AckTimeout, EncodeError, Server
+from flocket import AckTimeout, ConfigError, EncodeError, Server
 from flocket.adapters.bus import OnMessage
 from flocket.adapters.buses.memory import MemoryBroker, MemoryBus
 from flocket.adapters.buses.mesh import Mesh
@@ -495,3 +495,10 @@ def test_cancelled_questions_leave_nothing_behind() -> None:
         assert adapter.questions == {}
 
     run(test)
+
+
+@pytest.mark.parametrize("name", ["requests_timeout", "heartbeat_interval", "heartbeat_timeout"])
+@pytest.mark.parametrize("value", [0, "5", float("inf"), 5_000])
+def test_times_are_seconds(name: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=f"{name}=.*seconds"):
+        ClusterAdapter(MemoryBus(MemoryBroker()), **{name: value})

@@ -537,6 +537,8 @@ def test_a_redis_too_old_for_sharded_pub_sub_is_told_in_one_line(tmp_path: Path)
         ({"url": "http://x"}, "Redis URL"),
         ({"url": "redis://x", "client": object()}, "not both"),
         ({"requests_timeout": 0}, "above 0"),
+        ({"requests_timeout": 5_000}, "for milliseconds say 5$"),
+        ({"start_timeout": "5"}, "start_timeout='5': seconds"),
         ({"parser": object()}, "encode"),
     ],
 )

@@ -31,7 +31,7 @@ def test_a_room_is_a_string(room: Any) -> None:
         EVERYONE.excluding("a", room)
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_a_timeout_is_above_zero(seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "5"])
+def test_a_timeout_is_above_zero(seconds: Any) -> None:
     with pytest.raises(ConfigError):
         EVERYONE.within(seconds)

@@ -25,6 +25,7 @@ from flocket.adapters.peers import HEARTBEAT_INTERVAL, HEARTBEAT_TIMEOUT, Order,
 from flocket.adapters.wire.native import Native
 from flocket.codec.errors import DecodeError
 from flocket.engine.sid import make_tag
+from flocket.options import HOUR, check_seconds
 
 if TYPE_CHECKING:
     from flocket.sockets.adapter import Adapter
@@ -62,6 +63,12 @@ class ClusterAdapter:
         heartbeat_timeout: float = HEARTBEAT_TIMEOUT,
         node: NodeIdentity | None = None,
     ) -> None:
+        given = {
+            "requests_timeout": requests_timeout,
+            "heartbeat_interval": heartbeat_interval,
+            "heartbeat_timeout": heartbeat_timeout,
+        }
+        check_seconds(given, most=HOUR)
         self.bus = bus
         # Asked once: to ask whether an object fits a Protocol costs more than to publish.
         self._interest = bus if isinstance(bus, Interest) else None

@@ -17,6 +17,7 @@ from flocket.adapters.buses.redis_endpoint import Endpoint, NotYet
 from flocket.adapters.counters import AdapterCounters
 from flocket.adapters.redis_lines import RedisLines
 from flocket.errors import AdapterError, ConfigError
+from flocket.options import HOUR, check_seconds, is_above_zero
 
 __all__ = ["RedisFactory"]
 
@@ -43,10 +44,9 @@ class RedisFactory:
         requests_timeout: float,
         start_timeout: float,
     ) -> None:
-        if not requests_timeout > 0:
-            raise ConfigError(f"requests_timeout={requests_timeout!r}: seconds, above 0")
-        if not start_timeout >= 0:
-            raise ConfigError(f"start_timeout={start_timeout!r}: seconds to go on trying at start, at least 0")
+        check_seconds({"requests_timeout": requests_timeout}, most=HOUR)
+        if start_timeout != 0 and not is_above_zero(start_timeout):
+            raise ConfigError(f"start_timeout={start_timeout!r:.80}: seconds to go on trying at start, at least 0")
         if url is not None and client is not None:
             raise ConfigError("a URL or a client, not both")
         self._client = client

@@ -16,6 +16,7 @@ from flocket.adapters.streams_link import StreamsLink
 from flocket.adapters.streams_namespace import StreamsNamespace
 from flocket.adapters.wire.streams import stream_name, stream_names
 from flocket.errors import ConfigError
+from flocket.options import is_above_zero
 
 if TYPE_CHECKING:
     from flocket.sockets.adapter import Adapter
@@ -55,8 +56,8 @@ class RedisStreamsAdapter(RedisFactory):
         start_timeout: float = 0.0,
     ) -> None:
         for name, number in (("stream_count", stream_count), ("max_len", max_len), ("read_count", read_count)):
-            if number < 1:
-                raise ConfigError(f"{name}={number!r}: a whole number above 0")
+            if not is_above_zero(number, whole=True):
+                raise ConfigError(f"{name}={number!r:.80}: a whole number above 0")
         super().__init__(url, host, port, client, requests_timeout, start_timeout)
         self.name = stream_name
         self.stream_count = stream_count

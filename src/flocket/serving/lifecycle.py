@@ -20,6 +20,7 @@ from flocket.cluster.runtime import inherited
 from flocket.cluster.supervisor import Supervisor, own_command
 from flocket.cluster.watch import Sources
 from flocket.errors import ConfigError
+from flocket.options import is_above_zero
 from flocket.serving.asgi_types import ASGIApp
 from flocket.serving.hosting import Serving
 from flocket.serving.speaking import show_log
@@ -108,8 +109,8 @@ def _check(workers: int, sticky: str, drain: float, certfile: str | None, keyfil
         raise ConfigError(f"workers={workers!r}: a whole number, at least 1")
     if sticky not in get_args(Sticky):
         raise ConfigError(f'sticky={sticky!r}: "session", "address" or "none"')
-    if not drain >= 0:
-        raise ConfigError(f"drain={drain!r}: seconds, at least 0")
+    if drain != 0 and not is_above_zero(drain):
+        raise ConfigError(f"drain={drain!r:.80}: seconds, at least 0")
     for name, file in (("ssl_certfile", certfile), ("ssl_keyfile", keyfile)):
         if file is not None and not Path(file).is_file():
             raise ConfigError(f"{name}={file!r}: no such file")

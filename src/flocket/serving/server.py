@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Literal, Never
 from flocket.cluster.number import worker_number
 from flocket.errors import ConfigError
 from flocket.options import (
+    HOUR,
     AllowRequest,
     Cookie,
     CorsOrigins,
     Limits,
     Recovery,
-    check_numbers,
+    check_seconds,
     check_switches,
     engine_options_among,
     refuse_unknown,
@@ -88,7 +89,8 @@ class Server(EngineApp, SocketsServer[T]):
         given = locals()  # all of the above, by their names
         refuse_unknown(unknown, Server.__init__)
         engine = engine_options_among(given)
-        check_numbers({"connect_timeout": connect_timeout, "ack_timeout": ack_timeout}, "seconds")
+        check_seconds({"connect_timeout": connect_timeout}, most=HOUR)
+        check_seconds({"ack_timeout": ack_timeout})  # the answer may be a person's
         check_switches({"cleanup_empty_child_namespaces": cleanup_empty_child_namespaces})
         if data is not None and not callable(data):
             raise ConfigError(f"data={data!r:.80}: a class or a function that makes each socket's data")

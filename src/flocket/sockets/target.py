@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from flocket.errors import ConfigError
+from flocket.options import is_above_zero
 
 __all__ = ["EVERYONE", "Target"]
 
@@ -30,8 +31,8 @@ class Target:
         return replace(self, except_rooms=_merge(self.except_rooms, rooms))
 
     def within(self, seconds: float) -> Target:
-        if not seconds > 0:
-            raise ConfigError(f"timeout({seconds!r}): seconds, above 0")
+        if not is_above_zero(seconds):
+            raise ConfigError(f"timeout({seconds!r:.80}): seconds, above 0")
         return replace(self, timeout=seconds)
 
 
