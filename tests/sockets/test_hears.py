@@ -71,6 +71,21 @@ def test_on_and_once_are_decorators_too() -> None:
     asyncio.run(scene())
 
 
+def test_a_name_that_was_forgotten_is_refused() -> None:
+    io = Server()
+
+    async def scene() -> None:
+        async with connect(io):
+            (socket,) = io.sockets.values()
+            for decorate in (socket.on, socket.once):
+                with pytest.raises(ConfigError, match="a string, not <function"):
+                    decorate(lambda: None)
+            with pytest.raises(ConfigError, match="a string, not 5"):
+                await socket.wait_for(5)
+
+    asyncio.run(scene())
+
+
 def test_what_is_no_function_is_refused() -> None:
     io = Server()
 

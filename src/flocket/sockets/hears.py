@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flocket.errors import ConfigError, Disconnected
-from flocket.sockets.events import LIFE_EVENTS, EventHandler
+from flocket.sockets.events import LIFE_EVENTS, EventHandler, check_name
 from flocket.sockets.listeners import Listeners
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class Hears:
         return self._hear(event, function, True)
 
     def _hear(self, event: str, function: F | None, once: bool) -> F | Callable[[F], F]:
+        check_name(event)
+
         def register(function: F) -> F:
             self._own().add(event, EventHandler(function, given=0), once)
             return function
@@ -71,6 +73,7 @@ class Hears:
 
     async def wait_for(self, event: str, timeout: float | None = None) -> tuple[Any, ...]:
         """The arguments of its next such event. Raises TimeoutError, or Disconnected when it goes first."""
+        check_name(event)
         if event in LIFE_EVENTS:
             raise ConfigError(f'"{event}" is a reserved event name')
         self.nsp.server._only_here("wait_for")
