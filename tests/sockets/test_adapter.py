@@ -22,7 +22,7 @@ def test_room_events_are_told_and_a_listener_that_fails_breaks_nothing(caplog: p
     for event in ("create_room", "delete_room", "join_room", "leave_room"):
         adapter.on(event, lambda *args, event=event: 1 / 0)
         adapter.on(event, lambda *args, event=event: told.append((event, *args)))
-    with pytest.raises(ValueError, match="create_room"):
+    with pytest.raises(ConfigError, match="create_room"):
         adapter.on("made up", print)
 
     async def scene() -> None:

@@ -78,7 +78,7 @@ class Adapter:
     def on(self, event: str, listener: Callable[..., object]) -> None:
         """Plain functions for `create_room` and `delete_room` (room), `join_room` and `leave_room` (room, id)."""
         if event not in ROOM_EVENTS:
-            raise ValueError(f"{event!r}: an adapter tells of {', '.join(ROOM_EVENTS)}")
+            raise ConfigError(f"{event!r:.80}: an adapter tells of {', '.join(ROOM_EVENTS)}")
         self._listeners.setdefault(event, []).append(listener)
 
     def _tell(self, event: str, *args: str) -> None:
