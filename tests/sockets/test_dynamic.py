@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.support.typed import Raw, settle
 
-from flocket import ConfigError, ConnectError, Server, Socket
+from flocket import ConfigError, ConnectError, Namespace, Server, Socket
 from flocket.testing import connect
 
 
@@ -98,6 +98,21 @@ def test_a_callable_that_fails_refuses(caplog: pytest.LogCaptureFixture) -> None
     with caplog.at_level(logging.ERROR, "flocket"):
         run(scene)
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_a_child_is_of_its_patterns_class_or_none() -> None:
+    class Game(Namespace[Any]):
+        pass
+
+    class Other(Namespace[Any]):
+        pass
+
+    io = Server()
+    io.of(re.compile(r"/game-\d+"), Game)
+    assert isinstance(io.of("/game-1", Game), Game)
+    for name in ("/game-1", "/game-2"):
+        with pytest.raises(ConfigError, match="no Other: name the class where"):
+            io.of(name, Other)
 
 
 def test_empty_children_are_given_up_also_when_nobody_was_let_in() -> None:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from tests.support.polling import until
 from tests.support.typed import Raw, settle
 
-from flocket import Adapter, ConfigError, NotRunning, Server, Socket
+from flocket import Adapter, ConfigError, Namespace, NotRunning, Server, Socket
 from flocket.testing import connect
 
 
@@ -47,6 +48,46 @@ def test_before_the_start_everything_may_be_registered_and_nothing_said() -> Non
             assert await client.emit_with_ack("x") == "heard"
         with pytest.raises(NotRunning):
             io.emit("x")
+
+    run(scene)
+
+
+@pytest.mark.parametrize("kind", ["plain", "coroutine", "thread"])
+def test_new_namespaces_are_told_also_those_made_before_the_start(kind: str) -> None:
+    io = Server()
+    told: list[tuple[str, int]] = []
+
+    def plain(nsp: Namespace[Any]) -> None:
+        told.append((nsp.name, threading.get_ident()))
+
+    async def coroutine(nsp: Namespace[Any]) -> None:
+        plain(nsp)
+
+    io.on("new_namespace", coroutine if kind == "coroutine" else plain, thread=kind == "thread")
+    io.of("/early")
+    assert len(told) == (kind == "plain")
+
+    async def scene() -> None:
+        async with io:
+            await until(lambda: len(told) == 1)
+            io.of("/late")
+            await until(lambda: len(told) == 2)
+
+    run(scene)
+    assert [name for name, _ in told] == ["/early", "/late"]
+    assert all((thread == threading.get_ident()) is (kind != "thread") for _, thread in told)
+
+
+def test_another_thread_uses_what_is_there_and_makes_no_namespace() -> None:
+    io = Server()
+    there = io.of("/there")
+
+    async def scene() -> None:
+        async with io:
+            assert await asyncio.to_thread(io.of, "/there") is there
+            with pytest.raises(NotRunning, match="/new is a new namespace: made in the server's loop"):
+                await asyncio.to_thread(io.of, "/new")
+            assert "/new" not in io._namespaces
 
     run(scene)
 

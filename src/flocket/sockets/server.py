@@ -10,20 +10,21 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Generic, TypeVar, overload
 
 from flocket.engine.contracts import Handler
 from flocket.engine.engine import Engine
 from flocket.engine.session import Session
 from flocket.engine.sid import make_sid, make_tag
-from flocket.errors import ConfigError
+from flocket.errors import ConfigError, NotRunning
 from flocket.observe import Counters
 from flocket.options import EngineOptions, Limits, Recovery
 from flocket.sockets.adapter import Adapter
 from flocket.sockets.client import Client
 from flocket.sockets.contracts import LoopRuntime, Parser
 from flocket.sockets.dynamic import ParentNamespace
-from flocket.sockets.events import Events
+from flocket.sockets.events import PLAIN, THREAD, EventHandler, Events
 from flocket.sockets.generics import T
 from flocket.sockets.namespace import Namespace
 from flocket.sockets.parsers import choose_parser
@@ -76,6 +77,7 @@ class Server(Sends, Receives, Tasks, Generic[T]):
         self._adapters_ready: dict[str, asyncio.Task[None]] = {}
         self._adapters_closing: dict[str, asyncio.Task[None]] = {}
         self._running = False
+        self._untold: list[Callable[[], None]] = []  # `new_namespace` handlers that need a loop, for the start
         self._root: Namespace[T] = Namespace(self, "/")
         self._namespaces["/"] = self._root
 
@@ -90,7 +92,8 @@ class Server(Sends, Receives, Tasks, Generic[T]):
     def of(self, name: str | re.Pattern[str] | NamespaceTest, cls: type[Any] | None = None) -> Any:
         """The namespace of that name, made if need be; for a pattern or a callable `(name, auth)` a dynamic one.
 
-        `cls` is a Namespace subclass whose marked methods are the handlers.
+        `cls` is a Namespace subclass whose marked methods are the handlers. Raises ConfigError if the namespace is of
+        another class, NotRunning if a new one is asked for from another thread.
         """
         if not isinstance(name, str):
             return self._dynamic(name, cls)
@@ -98,15 +101,21 @@ class Server(Sends, Receives, Tasks, Generic[T]):
             name = "/" + name
         nsp = self._namespaces.get(name)
         if nsp is None:
+            self._must_be_here_to_make(name)
             parent = self._parent_by_pattern(name)
             nsp = parent.child(name) if parent is not None else self._make(name, cls or Namespace)
         elif nsp is self._root and cls is not None and type(nsp) is Namespace and not self._running:
             nsp = self._take_root(cls)
-        elif cls is not None and not isinstance(nsp, cls):
+        if cls is not None and not isinstance(nsp, cls):
             raise ConfigError(
-                f"{name} exists already, and is no {cls.__name__}: name the class where it is made first"
+                f"{name} exists already, or is a pattern's child, and is no {cls.__name__}:"
+                " name the class where it (or the pattern) is made first"
             )
         return nsp
+
+    def _must_be_here_to_make(self, name: str) -> None:
+        if self._running and self._elsewhere():
+            raise NotRunning(f"{name} is a new namespace: made in the server's loop, or before it starts")
 
     def _take_root(self, cls: type[Namespace[T]]) -> Namespace[T]:
         """Make "/", which was there before the user could name its class, one of that class; its handlers stay."""
@@ -161,7 +170,16 @@ class Server(Sends, Receives, Tasks, Generic[T]):
             ready = self._adapters_ready[nsp.name] = self.create_task(self._ready(nsp))
             ready.add_done_callback(lambda task: self._forget_task(self._adapters_ready, nsp.name, task))
         for handler in tuple(self._root._events.life["new_namespace"]):
-            self._call_watcher(handler.function, (nsp,))
+            tell = partial(self._call_watcher, self._as_watcher(handler), (nsp,))
+            if handler.kind == PLAIN or self._running:
+                tell()
+            else:
+                self._untold.append(tell)
+
+    def _as_watcher(self, handler: EventHandler) -> Callable[..., Any]:
+        if handler.kind != THREAD:
+            return handler.function
+        return partial(self._runtime.in_thread, handler.function)
 
     async def _ready(self, nsp: Namespace[T]) -> None:
         closing = self._adapters_closing.get(nsp.name)
@@ -237,6 +255,9 @@ class Server(Sends, Receives, Tasks, Generic[T]):
         if start is not None:
             await start()
         self._running = True
+        untold, self._untold = self._untold, []
+        for tell in untold:
+            tell()
         for nsp in list(self._namespaces.values()):
             await nsp.adapter.init()
 
