@@ -224,6 +224,30 @@ def test_the_server_may_ask_the_client() -> None:
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("kind", ["plain", "coroutine"])
+def test_what_a_handler_of_the_client_raises_is_raised_at_the_end(kind: str) -> None:
+    io = Server()
+    io.on("news?", lambda socket: socket.emit("news", 1))
+    heard = asyncio.Event()
+
+    def plain(number: int) -> None:
+        heard.set()
+        assert number == 2, "not what the test expects"
+
+    async def coroutine(number: int) -> None:
+        await asyncio.sleep(0)
+        plain(number)
+
+    async def scene() -> None:
+        async with connect(io) as client:
+            client.on("news", coroutine if kind == "coroutine" else plain)
+            client.emit("news?")
+            await heard.wait()
+
+    with pytest.raises(AssertionError, match="not what the test expects"):
+        asyncio.run(scene())
+
+
 def test_an_answer_that_does_not_come_is_a_timeout() -> None:
     async def scene() -> None:
         async with connect(Server()) as client:

@@ -55,6 +55,7 @@ class Client:
         self._acks: dict[int, asyncio.Future[list[Any]]] = {}
         self._ack_ids = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failures: list[BaseException] = []  # of its handlers
 
     # -- what a test does -----------------------------------------------------------------------------------
 
@@ -108,7 +109,10 @@ class Client:
             raise TimeoutError(f"no {event!r} within {timeout:g} s; there is {others}") from None
 
     def on(self, event: str, handler: Callable[..., Any]) -> None:
-        """Call `handler(*args)`, plain or async, in place of keeping the event; what it returns answers."""
+        """Call `handler(*args)`, plain or async, in place of keeping the event; what it returns answers.
+
+        What it raises, an `assert` of yours say, `connect` raises at its end.
+        """
         self._handlers[event] = handler
 
     def disconnect(self) -> Emission:
@@ -190,7 +194,13 @@ class Client:
             return
         task = asyncio.get_running_loop().create_task(self._call(handler, args, packet.id))
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._called)
+
+    def _called(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        failure = None if task.cancelled() else task.exception()
+        if failure is not None:
+            self._failures.append(failure)
 
     async def _call(self, handler: Callable[..., Any], args: list[Any], ack_id: int | None) -> None:
         value = handler(*args)
@@ -235,7 +245,8 @@ async def connect(
     """Connect a client to `io`, and disconnect it at the end.
 
     Starts `io`, also one that was closed before, if it does not run, and closes it then; one that runs goes on.
-    Raises ConnectError when the server refuses, with its words and data, and TimeoutError after `timeout` seconds.
+    Raises ConnectError when the server refuses, with its words and data, TimeoutError after `timeout` seconds, and at
+    its end what a handler of the client has raised.
     """
     starts = io._begun is None or io._ended
     if starts:
@@ -249,10 +260,14 @@ async def connect(
     finally:
         client.disconnect()
         await client.lose()
-        for task in client._tasks:
+        handling = tuple(client._tasks)
+        for task in handling:
             task.cancel()
+        await asyncio.gather(*handling, return_exceptions=True)
         if starts:
             await io.close()
+    if client._failures:
+        raise client._failures[0]
 
 
 def _request(io: Server[Any], headers: Mapping[str, str], query: Mapping[str, str]) -> Request:
