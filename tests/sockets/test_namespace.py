@@ -247,7 +247,7 @@ def test_a_class_of_a_dynamic_namespace_has_an_instance_for_each_child() -> None
 def test_a_namespace_that_exists_gets_no_class_afterwards() -> None:
     io = Server()
     io.of("/chat")
-    with pytest.raises(ConfigError, match="exists already.* and is no Chat"):
+    with pytest.raises(ConfigError, match=r"exists already.* and is no Chat"):
         io.of("/chat", Chat)
 
 
