@@ -358,6 +358,37 @@ def test_a_program_that_does_not_end_well_says_so_once(tmp_path: Path) -> None:
     assert "uvicorn" not in done.stderr
 
 
+def test_serve_that_cannot_begin_is_an_error_of_the_call_and_ends_no_program(caplog: pytest.LogCaptureFixture) -> None:
+    @contextlib.asynccontextmanager
+    async def lifespan(io: Server[Any]) -> AsyncIterator[None]:
+        raise RuntimeError("no database")
+        yield
+
+    async def scene() -> None:
+        with pytest.raises(NotRunning, match="could not start"):
+            await Server(lifespan=lifespan).serve(port=0)
+
+    asyncio.run(scene())
+    assert [record.message for record in caplog.records if record.exc_info] == ["the server could not start"]
+
+
+@pytest.mark.parametrize("when", ["before its end", "at its end"])
+def test_what_an_application_beside_raises_without_a_word_is_told(when: str, caplog: pytest.LogCaptureFixture) -> None:
+    async def beside(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        if when == "at its end":
+            await receive()
+        raise RuntimeError("no database to close")
+
+    async def scene() -> None:
+        told = await lifespan(Server().asgi(beside))
+        assert told[-1] == {"type": "lifespan.shutdown.failed", "message": "no database to close"}
+
+    asyncio.run(scene())
+    assert [record.message for record in caplog.records if record.exc_info] == ["the server did not end well"]
+
+
 def test_serve_lives_within_a_running_loop_until_it_is_cancelled(caplog: pytest.LogCaptureFixture) -> None:
     notes: list[str] = []
     io = Server(lifespan=life(notes))

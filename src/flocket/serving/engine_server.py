@@ -146,7 +146,10 @@ class EngineServer(EngineApp):
         run_app(self if app is None else self.asgi(app), host, port, **options)
 
     async def serve(self, host: str = "127.0.0.1", port: int = 3000, app: ASGIApp | None = None) -> None:
-        """Serve within the running loop, in this process, until cancelled."""
+        """Serve within the running loop, in this process, until cancelled.
+
+        Raises ConfigError if the port is in use, NotRunning if a lifespan fails (the log says how).
+        """
         from flocket.serving.lifecycle import serve_app
 
         await serve_app(self if app is None else self.asgi(app), host, port)

@@ -24,6 +24,7 @@ from flocket.cluster.adopt import Adopter
 from flocket.cluster.listen import Listener
 from flocket.cluster.place import Sticky
 from flocket.cluster.runtime import Inherited
+from flocket.errors import NotRunning
 from flocket.serving.app import LAST_PLACES, EngineApp
 from flocket.serving.asgi_types import ASGIApp
 from flocket.serving.beside import Beside
@@ -81,7 +82,7 @@ class Serving:
         self._run(self._host(given.listening, given))
 
     async def serve_here(self, listening: list[socket.socket]) -> None:
-        """Within the caller's loop, without its signals, until cancelled."""
+        """Within the caller's loop, without its signals, until cancelled. Raises NotRunning if a lifespan fails."""
         await self._host(listening).serve_here()
 
     def _host(self, listening: list[socket.socket], given: Inherited | None = None) -> _Host:
@@ -92,8 +93,15 @@ class Serving:
         # halves its longest pause (while 1,000 clients connect: 62 to 104 ms before, 17 to 65 after).
         gc.collect()
         gc.freeze()
-        with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(host.serve())
+        try:
+            with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(host.serve())
+        except _NotStarted:
+            sys.exit(STARTUP_FAILURE)
+
+
+class _NotStarted(NotRunning):
+    """A lifespan failed, and has said so: no SystemExit, as the loop may be the caller's own."""
 
 
 class _Host(uvicorn.Server):
@@ -133,7 +141,9 @@ class _Host(uvicorn.Server):
         with self._one_voice():
             await self.lifespan.startup()
         if self.lifespan.should_exit:
-            sys.exit(STARTUP_FAILURE)
+            if membership is not None:
+                await membership.aclose()
+            raise _NotStarted("the server could not start; the log says why")
         self.servers = []
         self._adopter = Adopter(self._make_protocol, self.config.ssl)
         if membership is None:

@@ -67,11 +67,15 @@ def run_app(
 
 
 async def serve_app(app: ASGIApp, host: str, port: int) -> None:
-    """Serve within the running loop until cancelled; signals stay the caller's."""
+    """Serve within the running loop until cancelled; signals stay the caller's. NotRunning if it cannot start."""
     _check_address(host, port)
     listening = bind(host, port)
     _announcing(_log_addresses, secure=False)(listening)
-    await Serving(app, drain=1.0).serve_here(listening)
+    try:
+        await Serving(app, drain=1.0).serve_here(listening)
+    finally:
+        for sock in listening:
+            sock.close()  # also where it did not come to that
 
 
 def _supervise(

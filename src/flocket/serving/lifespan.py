@@ -82,26 +82,35 @@ class _Inner:
     def __init__(self, app: ASGIApp, scope: Scope) -> None:
         self._inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
         self._outbox: asyncio.Queue[Any] = asyncio.Queue()
+        self._started = False  # it knows the protocol: what it raises from now on is a failure
+        self._failure: Exception | None = None
         self._task = asyncio.ensure_future(self._run(app, scope))
 
     async def _run(self, app: ASGIApp, scope: Scope) -> None:
         try:
             await app(scope, self._inbox.get, self._outbox.put)
         except Exception as error:
-            log.debug("the application beside has no lifespan: %r", error)
+            if self._started:
+                self._failure = error
+            else:
+                log.debug("the application beside has no lifespan: %r", error)
         finally:
             await self._outbox.put(None)
 
     async def startup(self) -> None:
-        await self._tell("startup")
+        self._started = await self._tell("startup")
 
     async def shutdown(self) -> None:
         if not self._task.done():
             await self._tell("shutdown")
         await self._task
+        if self._failure is not None:
+            raise self._failure  # not told as ASGI has it, and not to be lost
 
-    async def _tell(self, what: str) -> None:
+    async def _tell(self, what: str) -> bool:
+        """Whether it answered that all is well; raises _AppFailed if it said no."""
         await self._inbox.put({"type": f"lifespan.{what}"})
         answer = await self._outbox.get()
         if answer is not None and answer["type"].endswith(".failed"):
             raise _AppFailed(answer.get("message") or f"the application beside failed at its {what}")
+        return answer is not None
