@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +25,14 @@ from flocket.engine.request import Request, parse_query
 )
 def test_a_query_is_read_as_javascript_reads_it(text: str, query: dict[str, str]) -> None:
     assert parse_query(text) == query
+
+
+def test_what_is_repeated_without_end_costs_no_more_than_its_length() -> None:
+    # Some servers take heads of any size. Joined one by one, these would take minutes.
+    begin = time.monotonic()
+    assert len(parse_query("a&" * 1_000_000)["a"]) == 999_999
+    assert len(request(headers=[("X-A", "1")] * 400_000).headers["x-a"]) == 3 * 400_000 - 2
+    assert time.monotonic() - begin < 10.0
 
 
 @given(st.text())

@@ -16,13 +16,19 @@ FORWARDED = (b"x-forwarded-for", b"x-forwarded-proto")
 def parse_query(text: str) -> dict[str, str]:
     """Read a query string; a key that is repeated gets its values joined by commas, as JavaScript prints an array."""
     query: dict[str, str] = {}
+    repeated: dict[str, list[str]] = {}
     for pair in text.split("&"):
         if not pair:
             continue
         key, _, value = pair.partition("=")
         if "%" in pair or "+" in pair:
             key, value = unquote_plus(key), unquote_plus(value)
-        query[key] = f"{query[key]},{value}" if key in query else value
+        if key in query:
+            repeated.setdefault(key, [query[key]]).append(value)
+        else:
+            query[key] = value
+    for key, values in repeated.items():  # once: to join each to those before it would cost the square of their number
+        query[key] = ",".join(values)
     return query
 
 
@@ -86,11 +92,15 @@ class Request:
         """Lower-case names to values; repeated headers are joined by ", " (cookies by "; ")."""
         if self._headers is None:
             headers: dict[str, str] = {}
+            repeated: dict[str, list[str]] = {}
             for raw_name, raw_value in self._raw_headers:
                 name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
                 if name in headers:
-                    value = headers[name] + ("; " if name == "cookie" else ", ") + value
-                headers[name] = value
+                    repeated.setdefault(name, [headers[name]]).append(value)
+                else:
+                    headers[name] = value
+            for name, values in repeated.items():
+                headers[name] = ("; " if name == "cookie" else ", ").join(values)
             self._headers = headers
         return self._headers
 
