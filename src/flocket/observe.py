@@ -9,7 +9,7 @@ __all__ = ["Counters"]
 
 
 class Counters:
-    """Totals since the process started, except those called `*_now`."""
+    """Totals since the process started."""
 
     __slots__ = (
         "acks_timed_out",
@@ -25,7 +25,6 @@ class Counters:
         "http_errors",
         "ping_timeouts",
         "refused",
-        "sessions_now",
         "slow_consumers",
         "upgrades",
         "volatile_dropped",
@@ -48,7 +47,6 @@ class Counters:
     http_errors: int
     ping_timeouts: int
     refused: int
-    sessions_now: int
     slow_consumers: int
     upgrades: int
     volatile_dropped: int
