@@ -267,6 +267,14 @@ def test_a_reserved_name_is_not_emitted(event: str) -> None:
         Emitter("redis://localhost").emit(event)
 
 
+@pytest.mark.parametrize("name", [5, None, b"news", ["news"]])
+def test_a_name_is_a_string(name: Any) -> None:
+    emitter = Emitter("redis://localhost")
+    for emit in (emitter.emit, emitter.server_side_emit):
+        with pytest.raises(EncodeError, match="a string, not"):
+            emit(name, 1)
+
+
 def test_rooms_are_strings() -> None:
     rooms: Any = ["a", "b"]
     with pytest.raises(EncodeError, match="one by one"):

@@ -16,14 +16,12 @@ from flocket.adapters.buses.redis_senders import AsyncSender, Command, Sender
 from flocket.adapters.wire.redis_classic import RedisClassic
 from flocket.adapters.wire.sharded import Sharded, SubscriptionMode
 from flocket.adapters.wire.streams import Streams
+from flocket.codec.socketio import RESERVED_EVENTS
 from flocket.errors import EncodeError
 
 __all__ = ["AsyncEmitter", "Command", "Emitter"]
 
 Result = TypeVar("Result")  # what emitting gives: None, or what must be awaited
-RESERVED = frozenset(
-    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +127,7 @@ class _Emitter(Generic[Result]):
 
     def plan(self, event: str, args: Sequence[Any]) -> list[Command]:
         """The Redis commands that `emit` sends. Raises EncodeError for a value that cannot be sent."""
-        if event in RESERVED:
+        if _named(event) in RESERVED_EVENTS:
             raise EncodeError(f"{event!r} is a reserved event name")
         data, opts = [event, *args], self._target.options()
         return self._say(m.Broadcast(uid=m.EMITTER, nsp=self._target.nsp, data=data, opts=opts))
@@ -138,7 +136,10 @@ class _Emitter(Generic[Result]):
         return [] if self._target.rooms == () else self._settings.commands(message)
 
     def emit(self, event: str, *args: Any) -> Result:
-        """Emit to the clients; done when the broker has it. Raises AdapterError if it cannot be reached."""
+        """Emit to the clients; done when the broker has it.
+
+        Raises AdapterError if it cannot be reached, EncodeError for a name or a value that cannot be sent.
+        """
         return self._send(self.plan(event, args))
 
     def sockets_join(self, *rooms: str) -> Result:
@@ -158,8 +159,14 @@ class _Emitter(Generic[Result]):
 
     def server_side_emit(self, event: str, *args: Any) -> Result:
         """Emit to the nodes themselves, whichever rooms were named; no answer can be had."""
-        message = m.ServerSideEmit(uid=m.EMITTER, nsp=self._target.nsp, data=[event, *args])
+        message = m.ServerSideEmit(uid=m.EMITTER, nsp=self._target.nsp, data=[_named(event), *args])
         return self._send(self._settings.commands(message))
+
+
+def _named(event: str) -> str:
+    if not isinstance(event, str):
+        raise EncodeError(f"an event's name is a string, not {event!r:.60}")
+    return event
 
 
 def _merged(rooms: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
-from flocket.codec.socketio import Packet, PacketType
+from flocket.codec.socketio import RESERVED_EVENTS, Packet, PacketType
 from flocket.engine.session import Session
 from flocket.sockets.answers import Acks
 from flocket.sockets.asking import ask
 from flocket.sockets.emission import Emission
 from flocket.sockets.hears import Hears
 from flocket.sockets.one_client import OneClient
-from flocket.sockets.sends import RESERVED, BroadcastOperator, Sends, event_packet
+from flocket.sockets.sends import BroadcastOperator, Sends, event_packet
 from flocket.sockets.target import Target
 
 __all__ = ["CLOSED", "CONNECTED", "CONNECTING", "Says"]
@@ -50,7 +50,7 @@ class Says(Hears, Sends):
     def emit(self, event: str, *args: Any) -> Emission:
         """Send this client an event. A plain call: the values are encoded at once."""
         nsp = self.nsp
-        if event.__class__ is str and event not in RESERVED and self._outgoing is None and self.pid is None:
+        if event.__class__ is str and event not in RESERVED_EVENTS and self._outgoing is None and self.pid is None:
             frame = nsp._parser.single(nsp._event_head, [event, *args])
             if frame is not None and (get_ident() == nsp.server._runtime.thread or not nsp.server._elsewhere()):
                 if self._state == CONNECTED:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from flocket.codec.socketio import Packet, PacketType
+from flocket.codec.socketio import RESERVED_EVENTS, Packet, PacketType
 from flocket.errors import ConfigError
 from flocket.sockets.answers import Answers
 from flocket.sockets.emission import Emission
@@ -22,17 +22,12 @@ __all__ = ["BroadcastOperator", "Sends", "Sphere", "event_packet"]
 
 EVENT = PacketType.EVENT
 
-# A client could not tell these from what its own library says.
-RESERVED = frozenset(
-    {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
-)
-
 
 def event_packet(nsp: str, event: str, args: tuple[Any, ...], ack_id: int | None = None) -> Packet:
     """An EVENT packet. The names that the client's library uses itself are refused."""
     if not isinstance(event, str):
         raise ConfigError(f"an event's name is a string, not {event!r:.80}")
-    if event in RESERVED:
+    if event in RESERVED_EVENTS:
         raise ConfigError(f'"{event}" is a reserved event name')
     return Packet(EVENT, nsp, [event, *args], ack_id)
 
