@@ -27,6 +27,9 @@ from flocket.engine.compression import accepted_encoding, compress
         ("gzip;q=0", None),
         ("gzip;q=many", None),
         ("identity", None),
+        ("identity, gzip;q=0.5", None),
+        ("gzip, deflate, identity", "gzip"),
+        ("gzip;q=1.0, deflate;q=0.6, identity;q=0.3", "gzip"),
         ("gzip; q=0.5", "gzip"),
     ],
 )

@@ -14,7 +14,9 @@ WINDOW = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 
 
 def accepted_encoding(accept: str | None) -> str | None:
-    """`gzip`, `deflate`, or None where the client takes neither."""
+    """`gzip` or `deflate`, of two that the client likes as well the one that it names first; None: it takes neither,
+    or rather the body as it is.
+    """
     if not accept:
         return None
     asked: dict[str, float] = {}
@@ -26,11 +28,11 @@ def accepted_encoding(accept: str | None) -> str | None:
     for encoding in (*(name for name in asked if name in WINDOW), *WINDOW):
         if asked.get(encoding, others) > quality:
             best, quality = encoding, asked.get(encoding, others)
-    return best
+    return best if quality >= asked.get("identity", 0.0) else None
 
 
 def compress(body: bytes, encoding: str) -> bytes:
-    """The body in that encoding."""
+    """The body in that encoding; the same bytes from every process (gzip's time is left 0)."""
     stream = zlib.compressobj(LEVEL, zlib.DEFLATED, WINDOW[encoding])
     return stream.compress(body) + stream.flush()
 

@@ -17,7 +17,7 @@ from flocket.errors import NotRunning
 from flocket.observe import Counters
 from flocket.options import EngineOptions
 from flocket.serving.asgi import AsgiFace, request_of
-from flocket.serving.asgi_types import ASGIApp, Receive, Scope, Send
+from flocket.serving.asgi_types import ASGIApp, Receive, Scope, Send, raw_headers
 from flocket.serving.client_files import ClientFiles
 from flocket.serving.lifespan import LAST_CALLS, report, serve_lifespan
 from flocket.serving.paths import below, left_of_mount
@@ -258,10 +258,7 @@ class EngineApp:
             await _not_found("http", send)
             return
         status, headers, body = answer
-        raw = [
-            (key.lower().encode("latin-1"), value.encode("latin-1"))
-            for key, value in [*headers, *self._engine.cors.headers(request)]
-        ]
+        raw = raw_headers([*headers, *self._engine.cors.headers(request)])
         if status == 200:
             raw.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": raw})

@@ -6,14 +6,12 @@ head goes in, a whole answer comes out, and the caller adds what CORS needs.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import re
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
+from flocket.engine.compression import accepted_encoding, compress
 from flocket.engine.contracts import Headers
 from flocket.engine.request import Request
 from flocket.errors import ConfigError
@@ -31,11 +29,6 @@ DIST = Path("node_modules/socket.io-client/dist")
 PLACES = (DIST, ".build/client" / DIST)  # the second is where `make run` fetches it to
 BANNER = re.compile(rb"Socket\.IO v([0-9][0-9A-Za-z.+-]*)")  # the first comment of each built file
 
-COMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    "gzip": lambda plain: gzip.compress(plain, mtime=0),  # the same bytes from every worker for the same ETag
-    "deflate": zlib.compress,
-}
-
 Answer = tuple[int, Headers, bytes]
 
 
@@ -46,8 +39,7 @@ class ClientFiles:
     sends the browser to the official CDN if there is none; False serves nothing.
     """
 
-    def __init__(self, source: bool | str | Path, path: str = "/socket.io") -> None:
-        self._prefix = path.rstrip("/") + "/"
+    def __init__(self, source: bool | str | Path) -> None:
         self._source = source
         self._folder: Path | None = None
         self._searched = not source
@@ -66,18 +58,12 @@ class ClientFiles:
             self._folder, self._searched = find(Path.cwd()), True
         return self._folder
 
-    def answer(self, request: Request) -> Answer | None:
-        """Status, headers and body; None if the request is not for a client file."""
-        if not request.path.startswith(self._prefix):
-            return None
-        return self.serve(request.path[len(self._prefix) :], request)
-
     def is_file(self, name: str) -> bool:
         """Whether the name is one of the client's files, and they are served."""
         return name in NAMES and self._source is not False
 
     def serve(self, name: str, request: Request) -> Answer | None:
-        """The same, for a caller that knows better where the path ends and the file's name begins."""
+        """Status, headers and body; None if the name is not one of the client's files."""
         if not self.is_file(name):
             return None
         if name not in self._files:
@@ -89,8 +75,8 @@ class ClientFiles:
         if _matches(request.header(b"if-none-match"), file.etag):
             return 304, headers, b""
         headers.append(("Content-Type", file.content_type))
-        encoding = _encoding(request.header(b"accept-encoding"))
-        if encoding:
+        encoding = accepted_encoding(request.header(b"accept-encoding"))
+        if encoding is not None:
             headers.append(("Content-Encoding", encoding))
         return 200, headers, file.body(encoding)
 
@@ -111,11 +97,11 @@ class _File:
         kind = "json" if name.endswith(".map") else "javascript"
         self.content_type = f"application/{kind}; charset=utf-8"
         self.etag = f'"{version}"'  # one for all encodings, as Node's: what is compared is the release
-        self._bodies = {"": content}
+        self._bodies: dict[str | None, bytes] = {None: content}
 
-    def body(self, encoding: str) -> bytes:
-        if encoding not in self._bodies:
-            self._bodies[encoding] = COMPRESS[encoding](self._bodies[""])
+    def body(self, encoding: str | None) -> bytes:
+        if encoding is not None and encoding not in self._bodies:
+            self._bodies[encoding] = compress(self._bodies[None], encoding)
         return self._bodies[encoding]
 
 
@@ -146,18 +132,3 @@ def _matches(condition: str | None, etag: str) -> bool:
         return False
     tags = [tag.strip().removeprefix("W/") for tag in condition.split(",")]
     return etag in tags or tags == ["*"]
-
-
-def _encoding(accepted: str | None) -> str:
-    """The encoding that the client likes best, gzip before deflate when it does not mind; "" is none."""
-    weights: dict[str, float] = {}
-    for part in (accepted or "").lower().split(","):
-        name, _, parameters = part.partition(";")
-        quality = parameters.strip().removeprefix("q=")
-        try:
-            weights[name.strip()] = float(quality) if quality else 1.0
-        except ValueError:
-            weights[name.strip()] = 0.0
-    rest = weights.get("*", 0.0)
-    best = max(COMPRESS, key=lambda name: weights.get(name, rest))
-    return best if weights.get(best, rest) > weights.get("identity", 0.0) else ""

@@ -113,7 +113,7 @@ class Server(EngineApp, SocketsServer[T]):
         SocketsServer.__init__(self, options, AsyncioRuntime())
         self._path = engine.path
         self._own = engine.path + "/"
-        self._files = ClientFiles(serve_client, engine.path)
+        self._files = ClientFiles(serve_client)
         self._cluster = cluster
         self._user_lifespan = lifespan
         self._lifespan_context: AbstractAsyncContextManager[Any] | None = None

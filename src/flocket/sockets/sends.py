@@ -92,8 +92,8 @@ class Sends:
     def emit(self, event: str, *args: Any) -> Emission:
         """Send an event. A plain call: the values are encoded at once, and changing them later changes nothing.
 
-        What it returns may be dropped; awaited, it waits while the receivers' or the bus's buffers are above their mark,
-        not for delivery. Raises EncodeError for what cannot be sent, NotRunning before the server runs.
+        What it returns may be dropped; awaited, it waits while the receivers' or the bus's buffers are above their
+        mark, not for delivery. Raises EncodeError for what cannot be sent, NotRunning before the server runs.
         """
         operator = self._operator
         return operator._sphere.broadcast(event_packet(operator._sphere.name, event, args), operator._target)
