@@ -16,6 +16,7 @@ class Counters:
         "bad_arguments",
         "bad_packets",
         "bytes_buffered_dropped",
+        "connect_timeouts",
         "connects",
         "disconnects",
         "events_in",
@@ -26,6 +27,7 @@ class Counters:
         "ping_timeouts",
         "refused",
         "slow_consumers",
+        "upgrade_timeouts",
         "upgrades",
         "volatile_dropped",
     )
@@ -38,6 +40,7 @@ class Counters:
     bad_arguments: int
     bad_packets: int
     bytes_buffered_dropped: int
+    connect_timeouts: int
     connects: int
     disconnects: int
     events_in: int
@@ -48,6 +51,7 @@ class Counters:
     ping_timeouts: int
     refused: int
     slow_consumers: int
+    upgrade_timeouts: int
     upgrades: int
     volatile_dropped: int
 

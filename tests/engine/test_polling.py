@@ -108,6 +108,7 @@ def test_a_body_over_max_payload_is_413_and_the_session_lives() -> None:
     ears = world.poller()
     answer = world.post(ears.session.id, b"4" + b"x" * 10).result
     assert (answer.status, answer.body, answer.close) == (413, b"", True)
+    assert world.engine.counters.http_errors == 1
     assert ears.closed == []
     assert world.post(ears.session.id, b"4" + b"x" * 9).result.status == 200
 

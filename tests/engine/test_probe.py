@@ -96,6 +96,7 @@ def test_a_probe_that_leads_nowhere_is_closed_after_upgrade_timeout() -> None:
     assert transport.closed is None
     world.clock.advance(0.2)
     assert transport.closed is not None
+    assert world.engine.counters.upgrade_timeouts == 1
     assert ears.closed == []
     poll = world.poll(ears.session.id)
     world.clock.advance(1.0)

@@ -162,8 +162,9 @@ def test_a_body_that_stops_is_a_408_and_the_engine_hears() -> None:
         await turns()
         host.engine.exchanges[0].read(100, lambda body: None)
         host.body(b"ab", more=True)
+        before = host.engine.counters.http_errors
         await host.task
-        assert (host.answer[0], host.engine.gone) == (408, 1)
+        assert (host.answer[0], host.engine.gone, host.engine.counters.http_errors - before) == (408, 1, 1)
 
     run(scene)
 

@@ -671,6 +671,7 @@ def test_events_that_wait_are_bounded_in_number() -> None:
             assert reasons == []
             raw.say('42["wait"]')
             assert reasons == ["parse error"]
+            assert io.stats()["bad_packets"] == 1
 
     run(scene)
 

@@ -159,6 +159,7 @@ def test_a_client_is_in_no_more_namespaces_than_the_limit() -> None:
             answers = await raw.ask("40/a,", "40/b,", "40/c,")
             assert [str(answer)[:2] for answer in answers] == ["44", "40", "40"]
             assert answers[0] == '44/c,{"message":"Too many namespaces"}'
+            assert io.stats()["refused"] == 1
             await raw.ask("41/a,")
             assert str((await raw.ask("40/c,"))[0])[:2] == "40"
             assert not raw.closed
@@ -186,6 +187,7 @@ def test_who_enters_no_namespace_in_time_is_closed() -> None:
             assert io._engine.unconnected == 1
             await until(lambda: idle.closed)
             assert not slow.closed
+            assert io.stats()["connect_timeouts"] == 1
             assert io._engine.unconnected == 0
 
     run(scene)

@@ -51,7 +51,11 @@ class Polling:
         elif exchange.request.method == "POST":
             self._on_post(exchange)
         else:
-            self._engine.respond(exchange, 500, [], b"")  # as Node; there is no number for it
+            self._refuse(exchange, 500)  # as Node; there is no number for it
+
+    def _refuse(self, exchange: Exchange, status: int, *, close: bool = False) -> None:
+        self._engine.counters.http_errors += 1
+        self._engine.respond(exchange, status, [], b"", close=close)
 
     def attach(self, exchange: Exchange) -> None:
         """Let this GET wait for the next frames, without telling the session."""
@@ -62,7 +66,7 @@ class Polling:
     def _on_get(self, exchange: Exchange) -> None:
         assert self.session is not None
         if self._poll is not None:
-            self._engine.respond(exchange, 400, [], b"")
+            self._refuse(exchange, 400)
             self.session.drop("transport error", "overlap from client")
             return
         self.attach(exchange)
@@ -71,13 +75,13 @@ class Polling:
     def _on_post(self, exchange: Exchange) -> None:
         assert self.session is not None
         if self._posting is not None or self._handling:
-            self._engine.respond(exchange, 400, [], b"")
+            self._refuse(exchange, 400)
             self.session.drop("transport error", "data request overlap from client")
             return
         binary = exchange.request.header(b"content-type") == "application/octet-stream"
         if binary and self.session.protocol == 4:
             # Answered whole, or a client could pile up requests that never end.
-            self._engine.respond(exchange, 400, [], b"", close=True)
+            self._refuse(exchange, 400, close=True)
             self.session.drop("transport error", "invalid content")
             return
         self._posting = exchange
@@ -90,7 +94,7 @@ class Polling:
         self._posting = None
         exchange.on_gone = None
         if body is None:
-            self._engine.respond(exchange, 413, [], b"", close=True)
+            self._refuse(exchange, 413, close=True)
             return
         try:
             packets = iter(self._decode(exchange.request, body, binary))

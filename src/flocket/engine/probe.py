@@ -36,7 +36,7 @@ class Probe:
         self._request = upgrade.request
         self._polling = session.transport
         self._noop: Deadline | None = None
-        self._timeout: Deadline | None = engine.deadlines.after(engine.options.upgrade_timeout, self._give_up)
+        self._timeout: Deadline | None = engine.deadlines.after(engine.options.upgrade_timeout, self._too_late)
         session.upgrading = self._give_up
         self._transport: Transport = upgrade.accept(self, headers)
 
@@ -67,6 +67,10 @@ class Probe:
     def _hurry(self) -> None:
         self._polling.noop()
         self._noop = self._engine.deadlines.after(NOOP_EVERY, self._hurry)
+
+    def _too_late(self) -> None:
+        self._engine.counters.upgrade_timeouts += 1
+        self._give_up()
 
     def _give_up(self) -> None:
         if self._timeout is not None:

@@ -40,7 +40,7 @@ class AsgiFace:
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         options = self._engine.options
-        exchange = AsgiExchange(request_of(scope, options), options.limits)
+        exchange = AsgiExchange(request_of(scope, options), options.limits, self._engine.counters)
         self._engine.handle(exchange)
         await exchange.run(receive, send)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from flocket.engine.contracts import Headers
 from flocket.engine.request import Request
+from flocket.observe import Counters
 from flocket.options import Limits
 from flocket.serving.asgi_types import Receive, Send, raw_headers
 
@@ -19,10 +20,11 @@ __all__ = ["AsgiExchange"]
 class AsgiExchange:
     """One HTTP request. The engine calls it; the server's task runs `run` meanwhile."""
 
-    def __init__(self, request: Request, limits: Limits) -> None:
+    def __init__(self, request: Request, limits: Limits, counters: Counters) -> None:
         self.request = request
         self.on_gone: Callable[[], None] | None = None
         self._limits = limits
+        self._counters = counters
         self._wanted: tuple[int, Callable[[bytes | None], None]] | None = None
         self._body_read = False
         self._reading: asyncio.Timeout | None = None
@@ -59,6 +61,7 @@ class AsgiExchange:
             if self._answer is None:
                 if self.on_gone is not None:
                     self.on_gone()
+                self._counters.http_errors += 1
                 self._answer = (408, [], b"", True)
         status, headers, body, close = self._answer
         raw = raw_headers(headers)

@@ -128,6 +128,7 @@ class Client:
         if name in self._connecting:
             self.session.bad_packet("a second CONNECT to one namespace")
         elif len(self._sockets) + len(self._connecting) >= self._server._limits.namespaces:
+            self._server.counters.refused += 1
             self.refuse(name, "Too many namespaces", None)
         else:
             self._connecting.add(name)
@@ -225,6 +226,7 @@ class Client:
 
     def _idle(self) -> None:
         self._deadline = None
+        self._server.counters.connect_timeouts += 1
         self.session.close("forced close")
 
     def _overdue(self) -> None:

@@ -163,6 +163,7 @@ class Socket(Says, Generic[T]):
             self._dispatch(packet)
         elif not self._turns.wait(packet, len(message), WAITING_EVENTS, self._client.waiting_bound):
             log.warning("%s: %s sends faster than its handlers end; disconnected", self.nsp.shown, self.id)
+            self.nsp._counters.bad_packets += 1
             self._session.drop("parse error", "too many events waiting", 1008)
 
     def _dispatch(self, packet: Packet) -> None:
