@@ -11,10 +11,11 @@ import ssl
 from collections.abc import Callable
 from typing import cast
 
+from flocket.options import Limits
+
 __all__ = ["Adopter"]
 
-
-HANDSHAKE_TIME = 10.0  # seconds for a TLS handshake, as for a request head: Limits.header_time
+HANDSHAKE_TIME = Limits().header_time  # seconds for a TLS handshake, as for a request's head
 HANDSHAKES = 1_000  # at once; one more pushes out the oldest, as with request heads
 
 
@@ -22,11 +23,16 @@ class Adopter:
     """`adopt(sock)` serves a connection by a protocol that `make` gives, within TLS if there is a context."""
 
     def __init__(
-        self, make: Callable[[], asyncio.Protocol], tls: ssl.SSLContext | None = None, handshakes: int = HANDSHAKES
+        self,
+        make: Callable[[], asyncio.Protocol],
+        tls: ssl.SSLContext | None = None,
+        handshakes: int = HANDSHAKES,
+        handshake_time: float = HANDSHAKE_TIME,
     ) -> None:
         self._make = make
         self._tls = tls
         self._handshakes = handshakes
+        self._handshake_time = handshake_time
         self._adopting: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._loop = asyncio.get_running_loop()
 
@@ -59,7 +65,7 @@ class Adopter:
         make = self._make if not read else lambda: _Fed(self._make(), read)
         try:
             await self._loop.connect_accepted_socket(
-                make, sock, ssl=self._tls, ssl_handshake_timeout=HANDSHAKE_TIME if self._tls else None
+                make, sock, ssl=self._tls, ssl_handshake_timeout=self._handshake_time if self._tls else None
             )
         except OSError:
             sock.close()  # it has gone; or it does not speak TLS

@@ -13,11 +13,13 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from flocket.cluster.route import HEAD_LIMIT, Kind, Verdict
+from flocket.cluster.route import Kind, Verdict
+from flocket.observe import Counters
+from flocket.options import Limits
 
 __all__ = ["Heads"]
 
-HEAD_TIME = 10.0  # seconds until the head is there: Limits.header_time
+PEEKED = 32_768  # bytes that a kernel surely keeps for us, unread; a longer head, if allowed, is no matter of ours
 UNROUTED = 1_000  # connections without a head; one more pushes out the oldest
 LINGER = 1.0  # seconds to read an answer before the connection closes
 _FIRST_LOOK, _LAST_LOOK = 0.005, 0.1
@@ -49,13 +51,16 @@ class Heads:
         judge: Callable[[bytes], Verdict],
         decided: Callable[[socket.socket, Verdict], None],
         *,
-        head_time: float = HEAD_TIME,
+        limits: Limits | None = None,
+        counters: Counters | None = None,
         unrouted: int = UNROUTED,
     ) -> None:
-        self.refused: dict[int, int] = {408: 0, 431: 0, 503: 0}
+        limits = limits or Limits()
+        self._counters = counters or Counters()
         self._judge = judge
         self._decided = decided
-        self._head_time = head_time
+        self._head_time = limits.header_time
+        self._head_bytes = min(limits.header_bytes, PEEKED)
         self._unrouted = unrouted
         self._waiting: dict[socket.socket, _Waiting] = {}  # the oldest first: all have the same time
         self._lingering: dict[socket.socket, asyncio.TimerHandle] = {}
@@ -77,7 +82,8 @@ class Heads:
 
     def refuse(self, sock: socket.socket, status: int) -> None:
         """Answer a connection whose request nobody will read, and close it."""
-        self.refused[status] += 1
+        if status != 503:  # which is no fault of the client's
+            self._counters.http_errors += 1
         with contextlib.suppress(OSError):
             sock.recv(65_536)  # unread bytes make close() send RST, which may erase the answer
         try:
@@ -102,7 +108,7 @@ class Heads:
 
     def _look(self, waiting: _Waiting) -> None:
         try:
-            head = waiting.sock.recv(HEAD_LIMIT, socket.MSG_PEEK)
+            head = waiting.sock.recv(self._head_bytes, socket.MSG_PEEK)
         except (BlockingIOError, InterruptedError):
             if not waiting.watched:
                 waiting.watched = True
@@ -115,6 +121,8 @@ class Heads:
             waiting.sock.close()
             return
         verdict = self._judge(head)
+        if verdict.kind is Kind.INCOMPLETE and len(head) == PEEKED:
+            verdict = Verdict(Kind.OTHER)  # whoever serves it reads on, within the same time and number
         if verdict.kind is Kind.INCOMPLETE:
             self._unwatch(waiting)
             waiting.timer = self._loop.call_later(waiting.delay, self._look, waiting)

@@ -16,6 +16,8 @@ from flocket.cluster.address_hash import slot_of
 from flocket.cluster.handoff import MARGIN, Answer, Handoff
 from flocket.cluster.heads import Heads
 from flocket.cluster.route import Kind, Verdict, peek
+from flocket.observe import Counters
+from flocket.options import Limits
 
 __all__ = ["Placement", "Sticky"]
 
@@ -39,10 +41,14 @@ class Placement:
         slots: int = 0,
         chosen: bool = False,
         is_ours: Callable[[str], bool] = lambda path: True,
+        limits: Limits | None = None,
+        counters: Counters | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.mesh = mesh
-        self.heads = Heads(lambda head: peek(head, is_ours), self._place)
+        limits = limits or Limits()
+        most = limits.header_bytes
+        self.heads = Heads(lambda head: peek(head, is_ours, most), self._place, limits=limits, counters=counters)
         self.handoff = Handoff(mesh, self._take)
         self.draining = False
         self._closed = False

@@ -12,10 +12,11 @@ from typing import NamedTuple
 from urllib.parse import unquote, unquote_plus
 
 from flocket.engine.sid import tag_of
+from flocket.options import Limits
 
 __all__ = ["HEAD_LIMIT", "Kind", "Verdict", "peek"]
 
-HEAD_LIMIT = 16_384  # bytes of a request's head: Limits.header_bytes
+HEAD_LIMIT = Limits().header_bytes  # bytes of a request's head
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
@@ -39,8 +40,9 @@ class Verdict(NamedTuple):
 _INCOMPLETE, _TOO_LARGE, _OTHER = Verdict(Kind.INCOMPLETE), Verdict(Kind.TOO_LARGE), Verdict(Kind.OTHER)
 
 
-def peek(head: bytes, is_ours: Callable[[str], bool] = lambda path: True) -> Verdict:
-    """Judge the first bytes of a connection; `is_ours` is asked about the path, its escapes resolved.
+def peek(head: bytes, is_ours: Callable[[str], bool] = lambda path: True, limit: int = HEAD_LIMIT) -> Verdict:
+    """Judge the first bytes of a connection; `is_ours` is asked about the path, its escapes resolved. `limit` is
+    how many bytes a head may have.
 
     Only a whole head is judged: what never becomes whole must not leave the small set of connections whose
     time and number are bounded. The sid counts in the query only, never in a header or a body. Linear.
@@ -49,8 +51,8 @@ def peek(head: bytes, is_ours: Callable[[str], bool] = lambda path: True) -> Ver
     while head[start : start + 1] in (b"\r", b"\n"):  # RFC 9112, section 2.2: empty lines before a request
         start += 1
     found = _END_OF_HEAD.search(head, start)
-    if found is None or found.end() > HEAD_LIMIT:
-        return _TOO_LARGE if len(head) >= HEAD_LIMIT else _INCOMPLETE
+    if found is None or found.end() > limit:
+        return _TOO_LARGE if len(head) >= limit else _INCOMPLETE
     first, _, rest = head[start : found.start()].partition(b"\n")
     words = first.rstrip(b"\r").split(b" ")
     if len(words) != 3 or not words[2].startswith(b"HTTP/1."):

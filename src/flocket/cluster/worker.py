@@ -22,6 +22,8 @@ from flocket.cluster.listen import Listener
 from flocket.cluster.place import Placement, Sticky
 from flocket.cluster.relay import Relay
 from flocket.cluster.runtime import Inherited, clean, make_identity, meeting_place
+from flocket.observe import Counters
+from flocket.options import Limits
 
 __all__ = ["Worker"]
 
@@ -77,10 +79,13 @@ class Worker:
         sticky: Sticky = "session",
         is_ours: Callable[[str], bool] = lambda path: True,
         readable: bool = True,
+        limits: Limits | None = None,
+        counters: Counters | None = None,
     ) -> None:
         """Accept from now on; `adopter` serves what stays. `load` is what this worker carries.
 
         Not `readable`: it is encrypted and cannot be peeked at, so it stays where it arrives, and is relayed.
+        `limits` are those of a request's head, and `counters` count whom they refuse.
         """
         self._adopter = adopter
         self.placement = Placement(
@@ -91,6 +96,8 @@ class Worker:
             slots=self._given.slots if self._given is not None else 0,
             chosen=self._given is None,  # a node with a port of its own, which others have too
             is_ours=is_ours,
+            limits=limits,
+            counters=counters,
             warn=log.warning,
         )
         self._listener = Listener(listening, self.placement.arrive if readable else adopter.adopt)

@@ -25,6 +25,7 @@ from flocket.cluster.listen import Listener
 from flocket.cluster.place import Sticky
 from flocket.cluster.runtime import Inherited
 from flocket.errors import NotRunning
+from flocket.options import Limits
 from flocket.serving.app import LAST_PLACES, EngineApp
 from flocket.serving.asgi_types import ASGIApp
 from flocket.serving.beside import Beside
@@ -145,12 +146,14 @@ class _Host(uvicorn.Server):
                 await membership.aclose()
             raise _NotStarted("the server could not start; the log says why")
         self.servers = []
-        self._adopter = Adopter(self._make_protocol, self.config.ssl)
+        routes = routes_of(self.config.app)
+        first = routes.first  # whose limits hold while a request's path is not known
+        limits = first.options.limits if first is not None else Limits()
+        self._adopter = Adopter(self._make_protocol, self.config.ssl, handshake_time=limits.header_time)
         if membership is None:
             # Not by the loop's own server: uvloop's accepts and drops while descriptors are out.
             self._listener = Listener(self._listening, self._adopter.adopt)
         else:
-            routes = routes_of(self.config.app)
             membership.worker.accept(
                 self._listening,
                 self._adopter,
@@ -158,6 +161,8 @@ class _Host(uvicorn.Server):
                 sticky=self._sticky,
                 is_ours=lambda path: routes.find(path) is not None,
                 readable=self.config.ssl is None,
+                limits=limits,
+                counters=first.counters if first is not None else None,
             )
         self.started = True
 
