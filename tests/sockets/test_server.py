@@ -224,9 +224,11 @@ def test_an_adapter_begins_before_the_first_socket_and_ends_with_its_namespace()
 
 
 def test_an_adapter_that_cannot_begin_refuses_its_clients(caplog: pytest.LogCaptureFixture) -> None:
+    broken = {"/x", "/y"}
+
     class Broken(Adapter):
         async def init(self) -> None:
-            if self.nsp.name == "/x":
+            if self.nsp.name in broken:
                 raise ConnectionError("no broker")
 
     io = Server()
@@ -237,6 +239,12 @@ def test_an_adapter_that_cannot_begin_refuses_its_clients(caplog: pytest.LogCapt
         async with io:
             raw = Raw(io)
             assert (await raw.ask("40/x,"))[1:] == ['44/x,{"message":"internal error"}']
+            io.of("/y")
+            for name in ("/x", "/x", "/y", "/y"):
+                assert (await raw.ask(f"40{name},")) == [f'44{name},{{"message":"internal error"}}']
+            assert "/x" not in io._namespaces, "a child is made anew for whoever asks"
+            broken.clear()
+            assert str((await raw.ask("40/x,"))[0])[:5] == "40/x,"
 
     with caplog.at_level(logging.ERROR, "flocket"):
         run(scene)

@@ -168,7 +168,7 @@ class Server(Sends, Receives, Tasks, Generic[T]):
         self._namespaces[nsp.name] = nsp
         if self._running:
             ready = self._adapters_ready[nsp.name] = self.create_task(self._ready(nsp))
-            ready.add_done_callback(lambda task: self._forget_task(self._adapters_ready, nsp.name, task))
+            ready.add_done_callback(lambda task: self._adapter_ready(nsp, task))
         for handler in tuple(self._root._events.life["new_namespace"]):
             tell = partial(self._call_watcher, self._as_watcher(handler), (nsp,))
             if handler.kind == PLAIN or self._running:
@@ -193,6 +193,15 @@ class Server(Sends, Receives, Tasks, Generic[T]):
         self._namespaces.pop(nsp.name, None)
         closing = self._adapters_closing[nsp.name] = self.create_task(nsp.adapter.close())
         closing.add_done_callback(lambda task: self._forget_task(self._adapters_closing, nsp.name, task))
+
+    def _adapter_ready(self, nsp: Namespace[T], task: asyncio.Task[None]) -> None:
+        failed = not task.cancelled() and task.exception() is not None
+        parent = nsp._parent
+        if failed and parent is None:
+            return  # who comes is refused as those were who waited for it: nobody enters where nothing is joined
+        self._forget_task(self._adapters_ready, nsp.name, task)
+        if failed and parent is not None:
+            parent._child_emptied(nsp)  # whoever asks next may have more luck
 
     @staticmethod
     def _forget_task(tasks: dict[str, asyncio.Task[None]], name: str, task: asyncio.Task[None]) -> None:
