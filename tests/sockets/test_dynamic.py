@@ -54,7 +54,10 @@ def test_a_pattern_makes_children_that_share_its_handlers() -> None:
             with pytest.raises(ConnectError, match="Invalid namespace"):
                 async with connect(io, namespace="/game-x"):
                     pass
-            for question in (games.fetch_sockets, lambda: games.emit_with_ack("x")):
+            with pytest.raises(ConfigError, match="not supported on parent namespaces"):
+                games.server_side_emit("x")
+            for question in (games.fetch_sockets, lambda: games.emit_with_ack("x"),
+                             lambda: games.server_side_emit_with_ack("x")):  # fmt: skip
                 with pytest.raises(ConfigError, match="not supported on parent namespaces"):
                     await question()
             assert made == ["/game-1", "/game-2"]

@@ -97,5 +97,11 @@ class ParentNamespace(Namespace[T]):
     async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
         raise ConfigError("emit_with_ack() is not supported on parent namespaces: ask each child's sockets")
 
+    def server_side_emit(self, event: str, *args: Any) -> Emission:
+        raise ConfigError("server_side_emit() is not supported on parent namespaces: emit in each child")
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> Answers:
+        raise ConfigError("server_side_emit_with_ack() is not supported on parent namespaces: ask in each child")
+
     async def fetch(self, target: Target) -> list[RemoteSocket]:
         raise ConfigError("fetch_sockets() is not supported on parent namespaces: fetch each child's")
