@@ -335,6 +335,12 @@ def with_handlers(node: Server[Any]) -> None:
     def fails() -> None:
         raise ZeroDivisionError
 
+    @node.on_server_side("cancelled")
+    async def cancelled() -> None:
+        elsewhere = asyncio.ensure_future(asyncio.Event().wait())
+        elsewhere.cancel()
+        await elsewhere
+
 
 def test_nodes_tell_and_ask_each_other() -> None:
     async def test(cluster: Cluster) -> None:
@@ -344,7 +350,8 @@ def test_nodes_tell_and_ask_each_other() -> None:
         assert await cluster.nodes[1].server_side_emit_with_ack("how many?") == [2, 2]
         assert await cluster.nodes[1].server_side_emit_with_ack("unknown") == [None, None]
         assert await cluster.nodes[1].server_side_emit_with_ack("fails") == [None, None]
-        assert cluster.nodes[0].counters.handler_errors == 1
+        assert await cluster.nodes[1].server_side_emit_with_ack("cancelled") == [None, None]
+        assert cluster.nodes[0].counters.handler_errors == 2
 
     run(test, with_handlers)
 

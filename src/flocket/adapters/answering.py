@@ -19,6 +19,7 @@ from flocket.codec.msgpack import pack
 from flocket.codec.socketio import Packet, PacketType
 from flocket.errors import EncodeError
 from flocket.sockets.adapter import Adapter
+from flocket.sockets.calls import FAILURES, failure_of
 from flocket.sockets.delivery import deliver
 from flocket.sockets.parsers import Encoded
 from flocket.sockets.target import Target
@@ -195,8 +196,8 @@ class Answering(Adapter):
     async def _answer_server_side(self, message: m.ServerSideEmit) -> None:
         try:
             value = await self.nsp._on_server_side_emit(message.data)
-        except Exception:
-            log.exception("%s: a handler of a server-side event failed", self.nsp.name)
+        except FAILURES as error:  # or the node that asks would wait in vain
+            log.error("%s: a handler of a server-side event failed", self.nsp.name, exc_info=failure_of(error))
             self.nsp._counters.handler_errors += 1
             value = None
         if message.request_id is None:
