@@ -218,6 +218,12 @@ def test_a_packet_that_breaks_a_rule_is_refused(packet: Any) -> None:
         decode(pack(packet))
 
 
+@pytest.mark.parametrize("name", [float("inf"), -float("inf"), float("nan")])
+def test_what_is_no_number_names_no_event(name: float) -> None:
+    with pytest.raises(DecodeError, match="event name"):
+        decode(msgspec.msgpack.encode({"type": 2, "nsp": "/", "data": [name]}))
+
+
 def test_text_is_no_packet() -> None:
     with pytest.raises(DecodeError, match="text"):
         decode('2["e"]')

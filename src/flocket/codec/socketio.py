@@ -6,6 +6,7 @@ Every rule that a packet can break alone is checked here, so that the floors abo
 
 from __future__ import annotations
 
+import math
 import re
 from enum import IntEnum
 from typing import Any
@@ -120,7 +121,7 @@ def check(kind: PacketType, data: Any, id: int | None = None) -> None:
         if type(name) is str:
             if name in RESERVED_EVENTS:
                 raise DecodeError("a reserved event name")
-        elif type(name) is not int and type(name) is not float:
+        elif type(name) is not int and (type(name) is not float or not math.isfinite(name)):
             raise DecodeError("an event name that is no string")
         return
     if kind in (ACK, BINARY_ACK):
