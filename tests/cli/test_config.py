@@ -123,6 +123,12 @@ def test_a_node_that_is_none_is_refused(node: str) -> None:
         configuration("nginx", [node])
 
 
+@pytest.mark.parametrize("listen", [-1, 0, 65_536])
+def test_a_port_in_front_that_is_none_is_refused(listen: int) -> None:
+    with pytest.raises(ConfigError, match=f"--listen {listen}: a port"):
+        configuration("nginx", ["127.0.0.1:6001"], listen=listen)
+
+
 def test_what_a_program_cannot_do_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "nginx", "--sticky", "session"]) == 2
     assert capsys.readouterr().err == "flocket: nginx cannot do --sticky session; it can: address, none\n"

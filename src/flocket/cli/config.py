@@ -33,12 +33,14 @@ VARIANT = re.compile(r"\?(\w+)(.*\n)")
 def configuration(
     program: str, nodes: list[str], *, listen: int = 3000, sticky: str | None = None, path: str = "/"
 ) -> str:
-    """The configuration as text. ConfigError if a node is none, or if the program cannot stick that way."""
+    """The configuration as text. ConfigError if a node or port is none, or if the program cannot stick that way."""
     lines = (TEMPLATES / BALANCERS[program]).read_text().splitlines(keepends=True)
     variants = list(dict.fromkeys(variant[1] for variant in map(VARIANT.match, lines) if variant))
     sticky = sticky or variants[0]
     if sticky not in variants:
         raise ConfigError(f"{program} cannot do --sticky {sticky}; it can: {', '.join(variants)}")
+    if not 0 < listen < 65_536:
+        raise ConfigError(f"--listen {listen}: a port, from 1 to 65535")
     if not PATH.fullmatch(path):
         raise ConfigError(f"--path {path!r}: begins and ends with a slash, as /socket.io/")
     addresses = [checked(node) for node in nodes]
