@@ -65,8 +65,13 @@ def measure(scenarios: list[Scenario], contestants: list[Contestant], effort: Ef
     return results
 
 
+def drawn(scenarios: list[Scenario]) -> dict[str, str]:
+    """Name and title of those that the picture shows: what it compares is work for the same CPU."""
+    return {one.name: one.title for one in scenarios if one.unit.startswith("CPU µs per ")}
+
+
 def write_docs(results: Results, contestants: list[Contestant], document: str, caption: str) -> None:
-    titles = {one.name: one.title for one in results.scenarios if not one.once}
+    titles = drawn(results.scenarios)
     labels = {one.name: one.label for one in contestants if not one.only}
     values = {
         scenario: {name: value for name, value in row.items() if name in labels}

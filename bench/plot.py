@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, LEFT, RIGHT = 860, 210, 64
+WIDTH, LEFT, RIGHT = 860, 262, 64
 BAR, GAP, GROUP_GAP = 15, 3, 16
 TOP, BOTTOM = 92, 34
+CHARACTER = 6.4  # about the width of one of the small ones: nothing here can measure it
 
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; fill: #1f2328 }
@@ -93,7 +94,7 @@ def _legend(chart: Sequence[Group], labels: Mapping[str, str]) -> str:
     shown = [who for who in labels if any(who in group.bars for group in chart)]
     parts, x = [], WIDTH - 24.0
     for who in reversed(shown):
-        x -= 7.2 * len(labels[who])  # about the width of the text: nothing here can measure it
+        x -= 7.2 * len(labels[who])  # likewise, of the usual ones
         parts.append(_text(x, 34, labels[who]))
         x -= 18
         parts.append(_bar(who, x, 23, 12, 12))

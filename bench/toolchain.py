@@ -15,7 +15,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 BUILD = ROOT / ".build" / "bench"
 NODE = BUILD / "node"
-VENV = BUILD / "venv"
+# Of the very Python that runs this: one build beside another would not be compared fairly.
+VENV = BUILD / f"venv-{hashlib.sha256(sys.version.encode()).hexdigest()[:8]}"
 LOAD = BUILD / "load"
 BUN = NODE / "node_modules" / "@oven" / "bun-linux-x64" / "bin" / "bun"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from typing import Any
 
@@ -18,6 +19,24 @@ def test_a_redis_that_is_not_there_is_one_clear_line() -> None:
     adapter = RedisAdapter(port=port)
     with pytest.raises(AdapterError, match=rf"^Redis at redis://localhost:{port}: connection refused$"):
         asyncio.run(adapter.start())
+
+
+class TwoAddresses(asyncio.SelectorEventLoop):
+    """Every name has an address of each kind, whatever this machine's own resolver knows."""
+
+    async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> Any:
+        kind = (socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(socket.AF_INET6, *kind, ("::1", port, 0, 0)), (socket.AF_INET, *kind, ("127.0.0.1", port))]
+
+
+def test_a_name_with_two_addresses_is_still_one_clear_line() -> None:
+    port = free_port()
+    adapter = RedisAdapter(port=port)
+    with (
+        asyncio.Runner(loop_factory=TwoAddresses) as runner,
+        pytest.raises(AdapterError, match=rf"^Redis at redis://localhost:{port}: connection refused$"),
+    ):
+        runner.run(adapter.start())
 
 
 def test_a_redis_that_comes_in_time_is_waited_for() -> None:

@@ -3,6 +3,7 @@
 from xml.etree import ElementTree
 
 import pytest
+from bench.__main__ import drawn
 from bench.contestants import Contestant, floor, node
 from bench.process import serve
 from bench.results import Results
@@ -77,6 +78,14 @@ def test_a_target_is_reached_or_missed_by_the_measured_ratio() -> None:
     assert "| 0.20 | 0.25 | **missed**; the floor: 0.20 |" in report.targets(
         results, labels, [Target("echo-4", 0.2, "node")]
     )
+
+
+def test_the_picture_shows_only_what_is_cpu_and_has_room_for_each_title() -> None:
+    titles = drawn(all_scenarios())
+    assert {"echo-4", "connect", "redis-200"} <= set(titles)
+    assert not {"idle", "redis-p99", "cluster-pass"} & set(titles)
+    for title in titles.values():
+        assert len(title.partition(", ")[2]) * plot.CHARACTER <= plot.LEFT - 14, title
 
 
 def test_the_plot_is_well_formed_and_has_a_bar_for_each_server() -> None:

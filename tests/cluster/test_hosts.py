@@ -100,8 +100,9 @@ def test_django_beside_the_server() -> None:
     with hosted(*command, port=port, siblings=3) as program:
         exercise(program.url)
         every_worker_answers(program, 3)
-        with pytest.raises(urllib.error.HTTPError, match="404"):
+        with pytest.raises(urllib.error.HTTPError, match="404") as refused:
             urllib.request.urlopen(program.url + "/elsewhere", timeout=5)  # Django's own answer
+        refused.value.close()
         assert "Traceback" not in program.printed()
 
 

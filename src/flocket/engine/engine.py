@@ -61,8 +61,9 @@ class Engine:
         # From here on a client is slow, and has `send_time` to catch up; at the bound itself it has none.
         self.send_bytes = options.limits.send_bytes // 2
         self.send_packets = options.limits.send_packets // 2
-        # The rest is in the transport: the mark from which it is not writable, and the write that went beyond.
-        self.most_bytes = options.limits.send_bytes - min(2 * HIGH_WATER, options.limits.send_bytes // 5)
+        # The rest is in the transport (the mark from which it is not writable, and the write that went beyond), and in
+        # what the allocator needs beside.
+        self.most_bytes = options.limits.send_bytes - min(3 * HIGH_WATER, options.limits.send_bytes // 5)
         self.call_soon = runtime.call_soon
         self.cors = Cors(options.cors_origins, options.cors_credentials)
         self._on_session = on_session

@@ -74,7 +74,11 @@ class Client:
         if socket is None:
             self._for_nobody(packet)
         elif packet.type is EVENT:
-            socket._on_event(packet, message)
+            socket.nsp._counters.events_in += 1
+            if socket._turns.idle:
+                socket._dispatch(packet)
+            else:
+                socket._queue(packet, message)
         elif packet.type is ACK:
             socket._on_ack(packet)
         elif packet.type is DISCONNECT:

@@ -156,12 +156,9 @@ class Socket(Says, Generic[T]):
 
     # -- receiving ----------------------------------------------------------------------------------------
 
-    def _on_event(self, packet: Packet, message: Sized) -> None:
-        """An event, and what it came in (or as much): if it has to wait, its size counts."""
-        self.nsp._counters.events_in += 1
-        if self._turns.idle:
-            self._dispatch(packet)
-        elif not self._turns.wait(packet, len(message), WAITING_EVENTS, self._client.waiting_bound):
+    def _queue(self, packet: Packet, message: Sized) -> None:
+        """An event that has to wait for its turn, and what it came in (or as much): its size counts."""
+        if not self._turns.wait(packet, len(message), WAITING_EVENTS, self._client.waiting_bound):
             log.warning("%s: %s sends faster than its handlers end; disconnected", self.nsp.shown, self.id)
             self.nsp._counters.bad_packets += 1
             self._session.drop("parse error", "too many events waiting", 1008)

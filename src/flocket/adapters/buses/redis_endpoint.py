@@ -7,7 +7,9 @@ Opens connections (resp.py). Does not reconnect.
 from __future__ import annotations
 
 import asyncio
+import errno
 import inspect
+import re
 import ssl
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -225,6 +227,11 @@ def _tls_context(options: dict[str, Any], connection: Any) -> ssl.SSLContext | N
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
-    if isinstance(error, ConnectionRefusedError):
+    # A name with several addresses, as localhost has two: asyncio says "Multiple exceptions", with each one's number.
+    numbers = {error.errno} if isinstance(error, OSError) and error.errno else {*map(int, _NUMBER.findall(str(error)))}
+    if numbers == {errno.ECONNREFUSED}:
         return "connection refused"
     return " ".join(str(error).split()) or type(error).__name__
+
+
+_NUMBER = re.compile(r"\[Errno (\d+)\]")
