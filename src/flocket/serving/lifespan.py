@@ -11,7 +11,7 @@ import logging
 from typing import Any, Protocol
 
 from flocket.errors import FlocketError
-from flocket.serving.asgi_types import ASGIApp, Receive, Scope, Send
+from flocket.serving.asgi_types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = ["LAST_CALLS", "report", "serve_lifespan"]
 
@@ -88,7 +88,7 @@ class _Inner:
 
     async def _run(self, app: ASGIApp, scope: Scope) -> None:
         try:
-            await app(scope, self._inbox.get, self._outbox.put)
+            await app(scope, self._inbox.get, self._hear)
         except Exception as error:
             if self._started:
                 self._failure = error
@@ -98,7 +98,7 @@ class _Inner:
             await self._outbox.put(None)
 
     async def startup(self) -> None:
-        self._started = await self._tell("startup")
+        await self._tell("startup")
 
     async def shutdown(self) -> None:
         if not self._task.done():
@@ -107,10 +107,12 @@ class _Inner:
         if self._failure is not None:
             raise self._failure  # not told as ASGI has it, and not to be lost
 
-    async def _tell(self, what: str) -> bool:
-        """Whether it answered that all is well; raises _AppFailed if it said no."""
+    async def _hear(self, message: Message) -> None:
+        self._started = self._started or message["type"] == "lifespan.startup.complete"
+        await self._outbox.put(message)
+
+    async def _tell(self, what: str) -> None:
         await self._inbox.put({"type": f"lifespan.{what}"})
         answer = await self._outbox.get()
         if answer is not None and answer["type"].endswith(".failed"):
             raise _AppFailed(answer.get("message") or f"the application beside failed at its {what}")
-        return answer is not None
