@@ -99,3 +99,9 @@ class ParentNamespace(Namespace[T]):
 
     async def fetch(self, target: Target) -> list[RemoteSocket]:
         raise ConfigError("fetch_sockets() is not supported on parent namespaces: fetch each child's")
+
+    def server_side_emit(self, event: str, *args: Any) -> Emission:
+        raise ConfigError("server_side_emit() is not supported on parent namespaces: tell each child's")
+
+    async def server_side_emit_with_ack(self, event: str, *args: Any) -> Answers:
+        raise ConfigError("server_side_emit_with_ack() is not supported on parent namespaces: ask each child's")

@@ -5,6 +5,7 @@ Knows its sockets and registry; does not know sessions, or what other nodes ther
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from copy import deepcopy
@@ -189,12 +190,19 @@ class Namespace(Sends, Receives, Generic[T]):
 
     async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
         self.server._only_here("emit_with_ack")
+        await self._hears()
         seconds = target.timeout if target.timeout is not None else self.server._ack_timeout
         try:
             return await self.adapter.broadcast_with_ack(packet, target, seconds)
         except AckTimeout:
             self._counters.acks_timed_out += 1
             raise
+
+    async def _hears(self) -> None:
+        """Whoever asks must hear the answers: a namespace made a moment ago does not yet."""
+        ready = self.server._adapters_ready.get(self.name)
+        if ready is not None:
+            await asyncio.shield(ready)
 
     async def ask_one(self, packet: Packet, target: Target) -> Any:
         answers = await self.broadcast_with_ack(packet, target)
@@ -204,10 +212,12 @@ class Namespace(Sends, Receives, Generic[T]):
 
     async def fetch(self, target: Target) -> list[RemoteSocket]:
         self.server._only_here("fetch_sockets")
+        await self._hears()
         return [RemoteSocket(self, details) for details in await self.adapter.fetch_sockets(target)]
 
     async def count_sockets(self, target: Target) -> int:
         self.server._only_here("count")
+        await self._hears()
         return await self.adapter.count(target)
 
     def join_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
@@ -239,6 +249,7 @@ class Namespace(Sends, Receives, Generic[T]):
         """Ask the other nodes; one answer of each. Raises AckTimeout for the silence of a live node."""
         words = self._words(event, args)
         self.server._only_here("server_side_emit_with_ack")
+        await self._hears()
         return await self.adapter.server_side_emit_with_ack(words, self.server._ack_timeout)
 
     def _words(self, event: str, args: tuple[Any, ...]) -> list[Any]:
