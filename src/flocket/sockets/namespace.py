@@ -31,7 +31,7 @@ from flocket.sockets.socket import Socket
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
-    from flocket.sockets.client import Client
+    from flocket.sockets.client import Attempt, Client
     from flocket.sockets.dynamic import ParentNamespace
     from flocket.sockets.server import Server
 
@@ -91,13 +91,13 @@ class Namespace(Sends, Receives, Generic[T]):
 
     # -- connections --------------------------------------------------------------------------------------
 
-    async def _connect(self, client: Client, auth: dict[str, Any]) -> None:
+    async def _connect(self, client: Client, attempt: Attempt) -> None:
         """Let a client in, or tell it why not. Never suspends where the user's functions are all plain."""
-        socket: Socket[T] = Socket(client.socket_id(self.name), self, client, auth)
+        socket: Socket[T] = Socket(client.socket_id(self.name), self, client, attempt.auth)
         self._entering += 1  # a child that somebody is about to enter is not given up
         entered = False
         try:
-            entered = await self._admit(socket, client, auth)
+            entered = await self._admit(socket, client, attempt)
         finally:
             self._entering -= 1
             if not entered:
@@ -106,8 +106,8 @@ class Namespace(Sends, Receives, Generic[T]):
         if entered:
             await welcome(socket)
 
-    async def _admit(self, socket: Socket[T], client: Client, auth: dict[str, Any]) -> bool:
-        comebacks, restored = self._comebacks, None
+    async def _admit(self, socket: Socket[T], client: Client, attempt: Attempt) -> bool:
+        comebacks, restored, auth = self._comebacks, None, attempt.auth
         skip = self.server._recovery is not None and self.server._recovery.skip_middleware
         if skip and comebacks is not None:
             restored = await comebacks.claim(socket, auth)
@@ -115,20 +115,20 @@ class Namespace(Sends, Receives, Generic[T]):
             for middleware in () if restored else tuple(self._events.middlewares):
                 await self.server._await_if_needed(middleware(socket))
         except ConnectError as error:
-            client.refuse(self.name, error.message, error.data)
+            client.refuse(self.name, attempt, error.message, error.data)
             return False
         except FAILURES as error:
             log.error("%s: a middleware failed", self.shown, exc_info=failure_of(error))
             self._counters.handler_errors += 1
-            client.refuse(self.name, "internal error", None)
+            client.refuse(self.name, attempt, "internal error", None)
             return False
-        if comebacks is not None and restored is None and client.session.open:
+        if comebacks is not None and restored is None and client.session.open and not attempt.replaced:
             # Behind the middlewares, with nothing awaited until it is in its rooms: no event falls between.
             restored = await comebacks.claim(socket, auth)
-        if not client.session.open:
+        if not client.session.open or attempt.replaced:
             if comebacks is not None and restored is not None:
                 comebacks.give_back(restored)
-            return False  # it went while the middlewares ran: it was never here
+            return False  # it went while the middlewares ran, or came anew: this one was never here
         self._enter(socket, client, restored)
         return True
 
@@ -149,7 +149,8 @@ class Namespace(Sends, Receives, Generic[T]):
         """It never was here: what its middlewares did for it is undone."""
         socket._state = CLOSED
         socket._abandon()
-        if socket.id in self.adapter.sids:
+        # A client 2.x has one id in a namespace, however often it comes: whoever took this one's place keeps its rooms.
+        if socket.id in self.adapter.sids and socket.id not in self.sockets:
             self.adapter.remove_all(socket.id)
 
     def _socket_left(self, socket: Socket[T], reason: str) -> None:
