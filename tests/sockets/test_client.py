@@ -206,6 +206,29 @@ def test_those_in_no_namespace_are_counted_until_they_are_or_go() -> None:
     run(scene)
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (None, '"words"'), (0, '"words"'), (-0.0, '"words"'), ("", '"words"'), (False, '"words"'),
+        (True, "true"), (7, "7"), ("0", '"0"'), ([], "[]"), ({}, "{}"), ([0], "[0]"),
+    ],
+)  # fmt: skip
+def test_clients_of_protocol_3_are_told_a_refusals_data_or_its_words(data: Any, told: str) -> None:
+    """JavaScript's `data || message`: a client 2.x takes `false` for no packet at all."""
+    io = Server(allow_eio3=True)
+
+    @io.of("/no").use
+    def refuse(socket: Socket) -> None:
+        raise ConnectError("words", data=data)
+
+    async def scene() -> None:
+        async with io:
+            raw = Raw(io, "EIO=3")
+            assert (await raw.ask("40/no,"))[-1] == f"44/no,{told}"
+
+    run(scene)
+
+
 @pytest.mark.parametrize("protocol", [4, 3])
 def test_a_second_connect_takes_the_place_of_one_that_is_not_decided(protocol: int) -> None:
     """As from the official client that connects, disconnects and connects again before it is answered."""

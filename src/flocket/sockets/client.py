@@ -155,7 +155,9 @@ class Client:
         try:
             nsp: Namespace[Any] | None = await self._server._find_namespace(name, attempt.auth)
             if nsp is None:
-                self.refuse(name, attempt, "Invalid namespace", None)
+                # Node's server gives clients 2.x only of a middleware's refusal less than all of it.
+                whole = {"message": "Invalid namespace"} if self.session.protocol == 3 else None
+                self.refuse(name, attempt, "Invalid namespace", whole)
             else:
                 await nsp._connect(self, attempt)
         except FAILURES as error:
@@ -194,7 +196,8 @@ class Client:
         if data is not None:
             told["data"] = data
         if self.session.protocol == 3:
-            told = message if data is None else data
+            # Clients 2.x are told the data or, if JavaScript takes it for false, the message.
+            told = message if data is None or data is False or data in (0, "") else data
         try:
             self.send(Packet(PacketType.CONNECT_ERROR, name, told))
         except EncodeError as error:
