@@ -98,19 +98,18 @@ def test_what_is_said_to_a_client_that_cannot_come_back_is_not_kept(reason: str)
     io = server()
 
     async def scene() -> None:
-        async with io:
-            async with connect(io) as client:
-                (socket,) = io.sockets.values()
-                if reason == "client":
-                    await client.disconnect()
-                else:
-                    socket.disconnect()
-                await settle()
-                log = socket.nsp.adapter.log
-                assert log is not None
-                before = log.position
-                socket.emit("done", 1)
-                assert log.position == before
+        async with io, connect(io) as client:
+            (socket,) = io.sockets.values()
+            if reason == "client":
+                await client.disconnect()
+            else:
+                socket.disconnect()
+            await settle()
+            log = socket.nsp.adapter.log
+            assert log is not None
+            before = log.position
+            socket.emit("done", 1)
+            assert log.position == before
 
     run(scene)
 
