@@ -1,4 +1,4 @@
-"""The vectors are what notepack.io 3 writes (or reads, where a comment says so)."""
+"""The vectors are what notepack.io 3 writes (or reads, where a comment says so); a packet's dates are notepack 2's."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ PACKETS: list[tuple[Packet, str]] = [
     (Packet(DISCONNECT, "/"), "82a47479706501a36e7370a12f"),
     (
         Packet(EVENT, "/a", ["e", datetime(2024, 1, 2, 3, 4, 5, 678_000, UTC)], 3),
-        "84a47479706502a46461746192a165d7ffa1a5d60065937d25a2696403a36e7370a22f61",
+        "84a47479706502a46461746192a165d7000000018cc820db2ea2696403a36e7370a22f61",
     ),
 ]
 
@@ -222,6 +222,25 @@ def test_a_packet_that_breaks_a_rule_is_refused(packet: Any) -> None:
 def test_what_is_no_number_names_no_event(name: float) -> None:
     with pytest.raises(DecodeError, match="event name"):
         decode(msgspec.msgpack.encode({"type": 2, "nsp": "/", "data": [name]}))
+
+
+@pytest.mark.parametrize(
+    ("date", "milliseconds"),
+    [
+        (datetime(1970, 1, 1, tzinfo=UTC), "0000000000000000"),
+        (datetime(2023, 11, 14, 22, 13, 20, 123_456, tzinfo=UTC), "0000018bcfe5687b"),
+        (datetime(1969, 12, 31, 23, 59, 59, 995_000, tzinfo=UTC), "fffffffffffffffb"),
+        (datetime(2023, 11, 14, 23, 13, 20, 123_000, tzinfo=timezone(timedelta(hours=1))), "0000018bcfe5687b"),
+    ],
+)
+def test_a_date_in_a_packet_is_written_as_the_clients_parser_reads_it(date: datetime, milliseconds: str) -> None:
+    """socket.io-msgpack-parser 3 depends on notepack.io 2.2, which takes a timestamp for `[-1, bytes]`."""
+    for data in (["e", date, b"x"], ["e", {"a": [date]}]):
+        _, (message,) = encode(Packet(EVENT, "/", data))
+        assert bytes.fromhex("d700" + milliseconds) in message
+        assert decode(message).data[0] == "e"
+    with pytest.raises(EncodeError, match="without a timezone"):
+        encode(Packet(EVENT, "/", ["e", datetime(2024, 1, 1)]))
 
 
 def test_text_is_no_packet() -> None:

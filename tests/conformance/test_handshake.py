@@ -112,3 +112,14 @@ def test_one_transport_may_be_all_there_is(servers: Pool) -> None:
     answer = http(only_websocket.port, "GET", target("polling"))
     assert (answer.status, answer.text) == (400, '{"code":0,"message":"Transport unknown"}')
     open_websocket(only_websocket.port)[0].socket.close()
+
+
+@pytest.mark.parametrize(
+    ("offered", "agreed"), [(None, None), ("one", "one"), ("one, two.2", "one"), ("two,one", "two")]
+)
+def test_the_first_subprotocol_that_is_offered_is_agreed_on(servers: Pool, offered: str | None, agreed: str) -> None:
+    """The official client's `protocols`: a browser ends a connection that agrees on none of them."""
+    headers = {} if offered is None else {"Sec-WebSocket-Protocol": offered}
+    with WebSocket(servers.start().port, target("websocket"), headers) as websocket:
+        assert websocket.response101.header("sec-websocket-protocol") == agreed
+        assert str(websocket.receive()).startswith("0{")

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 from tests.conformance.test_attacks import unharmed
 from tests.support.peer import Poller, target
-from tests.support.raw import Closed, Connection
+from tests.support.raw import Closed, Connection, http
 from tests.support.servers import Pool
 from tests.support.websocket import HANDSHAKE
 
@@ -106,6 +106,22 @@ def test_what_is_no_http_ends_the_connection_only(servers: Pool, head: bytes) ->
     with unharmed(server), Connection(server.port) as connection:
         connection.send(head + b"\x00\x00\r\n\r\n")
         assert set(answers(connection)) <= {400, 404, 505}
+
+
+def test_a_client_that_goes_with_requests_behind_its_poll_ends_its_connection_only(servers: Pool) -> None:
+    """The server of the portable face lets them be answered all the same, on a connection that is closed by then."""
+    server = servers.start()
+    with unharmed(server):
+        for _ in range(3):
+            poller = Poller(server.port)
+            poller.connect()
+            opening = f"GET {target('polling')} HTTP/1.1\r\nHost: a\r\n\r\n"
+            with Connection(server.port) as connection:
+                connection.send(f"GET {poller.target()} HTTP/1.1\r\nHost: a\r\n\r\n{opening * 5}".encode())
+                assert http(server.port, "GET", target("polling")).status == 200  # what came before is read by now
+                connection.reset()
+            poller.post('42["echo",1]')  # which ends the poll, if it is not gone
+            assert http(server.port, "GET", target("polling")).status == 200
 
 
 def test_a_path_with_line_ends_reaches_no_header(servers: Pool) -> None:

@@ -115,3 +115,16 @@ check("a name with a query and odd letters is the name only", async (t) => {
   const [{ query }] = await t.ask(socket, "handshake");
   t.equal(query.token, "a b&c=ü");
 });
+
+check("connecting again before the answer is there ends nothing else", async (t) => {
+  const root = await t.open();
+  const slow = root.io.socket("/slow");
+  t.opened.push(slow);
+  if (!slow.subs) slow.connect();
+  await t.sleep(100);
+  slow.disconnect();
+  slow.connect();
+  await t.connected(slow);
+  t.equal((await t.ask(slow, "who am i"))[0].nsp, "/slow");
+  t.equal(await t.ask(root, "ack", 1), [1]);
+});

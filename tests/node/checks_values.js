@@ -65,6 +65,13 @@ check("infinity arrives without closing anything", async (t) => {
   t.ok(["null", bits(Infinity)].includes(answer), answer); // JSON.stringify says null, msgpack keeps it
 });
 check("undefined in a list arrives as null", (t) => arrivesAs(t, [undefined, 1], ["null", bits(1)]));
+check("a date comes back as the same date", async (t) => {
+  const socket = await t.open();
+  for (const date of [new Date(5), new Date(0), new Date(1700000000123), new Date(-5), new Date(1e13)]) {
+    t.equal(JSON.parse(JSON.stringify(await t.ask(socket, "ack", [date]))), [[date.toJSON()]]);
+  }
+});
+
 check("a date arrives", async (t) => {
   const socket = await t.open();
   const [answer] = await t.ask(socket, "describe", [new Date(0)]);

@@ -208,20 +208,103 @@ def test_those_in_no_namespace_are_counted_until_they_are_or_go() -> None:
     run(scene)
 
 
-def test_a_second_connect_while_the_first_is_decided_is_a_fault() -> None:
-    io = Server()
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (None, '"words"'), (0, '"words"'), (-0.0, '"words"'), ("", '"words"'), (False, '"words"'),
+        (True, "true"), (7, "7"), ("0", '"0"'), ([], "[]"), ({}, "{}"), ([0], "[0]"),
+    ],
+)  # fmt: skip
+def test_clients_of_protocol_3_are_told_a_refusals_data_or_its_words(data: Any, told: str) -> None:
+    """JavaScript's `data || message`: a client 2.x takes `false` for no packet at all."""
+    io = Server(allow_eio3=True)
+
+    @io.of("/no").use
+    def refuse(socket: Socket) -> None:
+        raise ConnectError("words", data=data)
+
+    async def scene() -> None:
+        async with io:
+            raw = Raw(io, "EIO=3")
+            assert (await raw.ask("40/no,"))[-1] == f"44/no,{told}"
+
+    run(scene)
+
+
+@pytest.mark.parametrize("protocol", [4, 3])
+def test_a_second_connect_takes_the_place_of_one_that_is_not_decided(protocol: int) -> None:
+    """As from the official client that connects, disconnects and connects again before it is answered."""
+    io = Server(allow_eio3=True)
+    waiting: list[asyncio.Event] = []
+    heard: list[Any] = []
+    news = io.of("/news")
+
+    @news.use
+    async def wait(socket: Socket) -> None:
+        decided = asyncio.Event()
+        waiting.append(decided)
+        await decided.wait()
+        await socket.join("red")
+        if len(heard) == 0 and socket.handshake.auth.get("n") == "refused":
+            raise ConnectError("no")
+
+    @news.on("connection")
+    def connection(socket: Socket) -> None:
+        heard.append(socket.handshake.auth["n"])
+
+    def connect_as(n: str) -> str:
+        return f'40/news,{{"n":"{n}"}}' if protocol == 4 else f"40/news?n={n},"
+
+    async def scene() -> None:
+        async with io:
+            raw = await Raw.connected(io) if protocol == 4 else Raw(io, "EIO=3")
+            await settle()
+            raw.take()
+            for n in ("first", "refused", "last"):
+                raw.say(connect_as(n))
+                await settle()
+            waiting[2].set()
+            await settle()
+            (answer,) = raw.take()
+            assert str(answer).startswith("40/news,")
+            waiting[0].set()
+            waiting[1].set()
+            await settle()
+            assert not raw.closed
+            assert raw.take() == []
+            assert heard == ["last"]
+            (socket,) = news.sockets.values()
+            assert "red" in socket.rooms
+
+    run(scene)
+
+
+def test_connects_that_count_no_more_count_against_the_limit() -> None:
+    io = Server(limits=Limits(namespaces=3))
+    began: list[Socket] = []
+    go = asyncio.Event()
 
     @io.use
     async def wait(socket: Socket) -> None:
-        await asyncio.Event().wait()
-
-    io._drain = 0
+        began.append(socket)
+        await go.wait()
 
     async def scene() -> None:
         async with io:
             raw = Raw(io)
-            raw.say("40", "40")
-            assert raw.closed
+            raw.say(*["40"] * 10)
+            await settle()
+            assert len(began) == 3
+            assert raw.take()[1:] == ['44{"message":"Too many namespaces"}'] * 7
+            go.set()
+            await settle()
+            assert len(io.sockets) == 1
+            go.clear()
+            raw.say("41", "40", "40", "40", "40")
+            await settle()
+            assert len(began) == 6
+            go.set()
+            await settle()
 
     run(scene)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -54,10 +54,14 @@ def test_a_pattern_makes_children_that_share_its_handlers() -> None:
             with pytest.raises(ConnectError, match="Invalid namespace"):
                 async with connect(io, namespace="/game-x"):
                     pass
+            questions: list[Callable[[], Awaitable[Any]]] = [
+                games.fetch_sockets,
+                lambda: games.emit_with_ack("x"),
+                lambda: games.server_side_emit_with_ack("x"),
+            ]
             with pytest.raises(ConfigError, match="not supported on parent namespaces"):
                 games.server_side_emit("x")
-            for question in (games.fetch_sockets, lambda: games.emit_with_ack("x"),
-                             lambda: games.server_side_emit_with_ack("x")):  # fmt: skip
+            for question in questions:
                 with pytest.raises(ConfigError, match="not supported on parent namespaces"):
                     await question()
             assert made == ["/game-1", "/game-2"]

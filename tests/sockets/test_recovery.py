@@ -69,6 +69,51 @@ def test_a_client_gets_all_that_it_missed_once_and_is_who_it_was() -> None:
     run(scene)
 
 
+def test_what_a_handler_says_to_a_client_that_went_meanwhile_is_not_lost() -> None:
+    io = server()
+    handlers: list[Socket] = []
+    io.on("work", lambda socket: handlers.append(socket))
+
+    async def scene() -> None:
+        async with io:
+            async with connect(io) as client:
+                client.emit("work")
+                await settle()
+                client.lose()
+            (socket,) = handlers
+            socket.emit("done", 1, b"\x01")
+            socket.compress(False).emit("done", 2)
+            socket.volatile.emit("done", "never")
+            async with connect(io, auth=claim(client)) as again:
+                await settle()
+                socket.emit("done", 3)
+                await settle()
+                assert events(again) == [(1, b"\x01"), (2,), (3,)]
+
+    run(scene)
+
+
+@pytest.mark.parametrize("reason", ["client", "server"])
+def test_what_is_said_to_a_client_that_cannot_come_back_is_not_kept(reason: str) -> None:
+    io = server()
+
+    async def scene() -> None:
+        async with io, connect(io) as client:
+            (socket,) = io.sockets.values()
+            if reason == "client":
+                await client.disconnect()
+            else:
+                socket.disconnect()
+            await settle()
+            log = socket.nsp.adapter.log
+            assert log is not None
+            before = log.position
+            socket.emit("done", 1)
+            assert log.position == before
+
+    run(scene)
+
+
 def test_a_client_that_received_nothing_can_come_back_too() -> None:
     io = server()
 

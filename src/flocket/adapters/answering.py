@@ -35,7 +35,8 @@ log = logging.getLogger("flocket")
 class Answering(Adapter):
     """An Adapter to which other nodes may speak.
 
-    `make_link` is called when the namespace is initialised: not before, or forks would share their node's uid.
+    `make_link` is called when the namespace is initialised, or speaks just before that: not before the server runs, or
+    forks would share their node's uid.
     """
 
     def __init__(self, nsp: Namespace[Any], requests_timeout: float) -> None:
@@ -46,7 +47,9 @@ class Answering(Adapter):
 
     @property
     def link(self) -> Link:
-        assert self._link is not None, "the adapter is used before init()"
+        """The way to the others. A namespace made a moment ago may speak before `init` lets it hear."""
+        if self._link is None:
+            self._link = self.make_link()
         return self._link
 
     def make_link(self) -> Link:
@@ -56,7 +59,7 @@ class Answering(Adapter):
     # -- life ---------------------------------------------------------------------------------------------
 
     async def init(self) -> None:
-        link = self._link = self.make_link()
+        link = self.link
         self.on("create_room", link.room_created)
         self.on("delete_room", link.room_deleted)
         await link.open(self.receive)

@@ -6,6 +6,7 @@ Knows ASGI's messages of HTTP, and how long a body may take; does not know who a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
 from flocket.engine.contracts import Headers
@@ -15,6 +16,8 @@ from flocket.options import Limits
 from flocket.serving.asgi_types import Receive, Send, raw_headers
 
 __all__ = ["AsgiExchange"]
+
+log = logging.getLogger("flocket")
 
 
 class AsgiExchange:
@@ -69,8 +72,13 @@ class AsgiExchange:
             raw.append((b"content-length", str(len(body)).encode()))
         if close and self.request.http_version.startswith("1"):
             raw.append((b"connection", b"close"))
-        await send({"type": "http.response.start", "status": status, "headers": raw})
-        await send({"type": "http.response.body", "body": b"" if self.request.method == "HEAD" else body})
+        try:
+            await send({"type": "http.response.start", "status": status, "headers": raw})
+            await send({"type": "http.response.body", "body": b"" if self.request.method == "HEAD" else body})
+        except (OSError, RuntimeError) as error:
+            # The client went. ASGI's word for it is OSError; of a request behind another on one connection uvicorn does
+            # not know that, and what it then writes to raises RuntimeError.
+            log.debug("a request of %s could not be answered: %s", self.request.address, error)
 
     async def _read(self, receive: Receive) -> None:
         assert self._wanted is not None

@@ -14,6 +14,7 @@ from flocket.engine.contracts import Headers, Receiver, Transport
 from flocket.engine.request import Request
 from flocket.options import EngineOptions
 from flocket.serving.asgi_types import Receive, Scope, Send, raw_headers
+from flocket.serving.rfc6455 import subprotocol
 
 __all__ = ["AsgiUpgrade"]
 
@@ -53,7 +54,8 @@ class AsgiUpgrade:
         if self._accepted is not None:
             transport, headers = self._accepted
             try:
-                await send({"type": "websocket.accept", "headers": raw_headers(headers)})
+                protocol = subprotocol(self.request.header(b"sec-websocket-protocol"))
+                await send({"type": "websocket.accept", "subprotocol": protocol, "headers": raw_headers(headers)})
             except OSError:  # ASGI's word for a client that went while we decided: its session must not stay
                 transport.lost()
                 return

@@ -39,9 +39,11 @@ def answer(
     return head.encode("latin-1", "replace") + body
 
 
-def switching(accept: str, extensions: str | None, headers: Headers) -> bytes:
+def switching(accept: str, protocol: str | None, extensions: str | None, headers: Headers) -> bytes:
     """The answer after which the connection speaks WebSocket (RFC 6455, 4.2.2)."""
     head = f"{STATUS_LINES[101]}Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {accept}\r\n"
+    if protocol is not None:
+        head += f"Sec-WebSocket-Protocol: {protocol}\r\n"
     if extensions is not None:
         head += f"Sec-WebSocket-Extensions: {extensions}\r\n"
     return (head + _fields(headers) + "\r\n").encode("latin-1", "replace")

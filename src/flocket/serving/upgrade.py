@@ -18,6 +18,7 @@ from flocket.engine.request import Request
 from flocket.serving.connections import Connections
 from flocket.serving.deflate import negotiate
 from flocket.serving.response import switching
+from flocket.serving.rfc6455 import subprotocol
 from flocket.serving.routes import EngineLike
 from flocket.serving.websocket import WebSocket
 
@@ -76,7 +77,8 @@ class HttpUpgrade:
         tail = bytes(self._held)
         self._settle()
         line = self._line
-        there = line.leave_http(switching(self._accept, extensions, headers))
+        protocol = subprotocol(self.request.header(b"sec-websocket-protocol"))
+        there = line.leave_http(switching(self._accept, protocol, extensions, headers))
         websocket = WebSocket(
             line.transport, receiver, options, self._engine.counters, line.siblings, deflate, tail if there else b""
         )

@@ -23,18 +23,29 @@ if TYPE_CHECKING:
     from flocket.sockets.server import Server
     from flocket.sockets.socket import Socket
 
-__all__ = ["Client"]
+__all__ = ["Attempt", "Client"]
 
 log = logging.getLogger("flocket")
 
 CONNECT, DISCONNECT, EVENT, ACK = PacketType.CONNECT, PacketType.DISCONNECT, PacketType.EVENT, PacketType.ACK
 
 
+class Attempt:
+    """One CONNECT, from when it comes until it is decided."""
+
+    __slots__ = ("auth", "replaced")
+
+    def __init__(self, auth: dict[str, Any]) -> None:
+        self.auth = auth
+        self.replaced = False  # by another CONNECT of the client to the same namespace
+
+
 class Client:
     """The handler of one session, for all its namespaces."""
 
     __slots__ = (
-        "_connecting", "_deadline", "_decoder", "_left", "_parked", "_server", "_settled", "_sockets", "session",
+        "_connecting", "_deadline", "_decoder", "_left", "_parked", "_replaced", "_server", "_settled", "_sockets",
+        "session",
     )  # fmt: skip
 
     def __init__(self, server: Server[Any], session: Session) -> None:
@@ -42,7 +53,8 @@ class Client:
         self._server = server
         self._decoder: Decoder = server._parser.decoder()
         self._sockets: dict[str, Socket[Any]] = {}
-        self._connecting: set[str] | None = None
+        self._connecting: dict[str, Attempt] | None = None
+        self._replaced = 0  # attempts that count no more, and whose middlewares still run
         self._left: set[str] | None = None  # namespaces from which we disconnected it
         self._parked = 0  # bytes of a packet whose attachments are not all there
         self._deadline: Deadline | None = server._deadlines.after(server._connect_timeout, self._idle)
@@ -128,31 +140,39 @@ class Client:
             name, _, query = name.partition("?")
             auth = dict(parse_qsl(query, keep_blank_values=True))
         if self._connecting is None:
-            self._connecting = set()
-        if name in self._connecting:
-            self.session.bad_packet("a second CONNECT to one namespace")
-        elif len(self._sockets) + len(self._connecting) >= self._server._limits.namespaces:
+            self._connecting = {}
+        if len(self._sockets) + len(self._connecting) + self._replaced >= self._server._limits.namespaces:
             self._server.counters.refused += 1
-            self.refuse(name, "Too many namespaces", None)
+            self._tell_refusal(name, "Too many namespaces", None)
         else:
-            self._connecting.add(name)
+            # The official client connects, disconnects and connects again before it is answered, and says nothing of
+            # the second: another CONNECT takes the place of one that is not decided yet.
+            former = self._connecting.get(name)
+            if former is not None:
+                former.replaced = True
+                self._replaced += 1
+            attempt = self._connecting[name] = Attempt(auth)
             if self._left is not None:
                 self._left.discard(name)
-            self._server._run_handler(self._enter(name, auth))
+            self._server._run_handler(self._enter(name, attempt))
 
-    async def _enter(self, name: str, auth: dict[str, Any]) -> None:
+    async def _enter(self, name: str, attempt: Attempt) -> None:
         try:
-            nsp: Namespace[Any] | None = await self._server._find_namespace(name, auth)
+            nsp: Namespace[Any] | None = await self._server._find_namespace(name, attempt.auth)
             if nsp is None:
-                self.refuse(name, "Invalid namespace", None)
+                # Node's server gives clients 2.x only of a middleware's refusal less than all of it.
+                whole = {"message": "Invalid namespace"} if self.session.protocol == 3 else None
+                self.refuse(name, attempt, "Invalid namespace", whole)
             else:
-                await nsp._connect(self, auth)
+                await nsp._connect(self, attempt)
         except FAILURES as error:
             failure = failure_of(error)
             self._server.counters.handler_errors += 1
             log.error("%r: a client could not be connected", name[:80], exc_info=failure)
             if name not in self._sockets:
-                self.refuse(name, "internal error", None)
+                self.refuse(name, attempt, "internal error", None)
+        finally:
+            self._replaced -= attempt.replaced
 
     def socket_id(self, nsp: str) -> str:
         """The id of a new socket. Clients 2.x know theirs from the session's."""
@@ -170,19 +190,24 @@ class Client:
             told["pid"] = socket.pid
         self.send(Packet(CONNECT, socket.nsp.name, None if self.session.protocol == 3 else told))
 
-    def refuse(self, name: str, message: str, data: Any) -> None:
+    def refuse(self, name: str, attempt: Attempt, message: str, data: Any) -> None:
         """Tell the client that it may not enter a namespace, and why."""
-        self._ended_connecting(name)
+        if not attempt.replaced:
+            self._ended_connecting(name)
+            self._tell_refusal(name, message, data)
+
+    def _tell_refusal(self, name: str, message: str, data: Any) -> None:
         told: Any = {"message": message}
         if data is not None:
             told["data"] = data
         if self.session.protocol == 3:
-            told = message if data is None else data
+            # Clients 2.x are told the data or, if JavaScript takes it for false, the message.
+            told = message if data is None or data is False or data in (0, "") else data
         try:
             self.send(Packet(PacketType.CONNECT_ERROR, name, told))
         except EncodeError as error:
             log.error("%r: the data of a ConnectError: %s", name, error)
-            self.refuse(name, message, None)
+            self._tell_refusal(name, message, None)
 
     def forget(self, socket: Socket[Any]) -> None:
         """A socket has left; the session stays, for the others or for a later CONNECT."""
@@ -211,7 +236,7 @@ class Client:
 
     def _ended_connecting(self, name: str) -> None:
         if self._connecting is not None:
-            self._connecting.discard(name)
+            self._connecting.pop(name, None)
             if not self._connecting:
                 self._connecting = None
 

@@ -100,6 +100,7 @@ class Comebacks:
         if self._sockets.get(socket.pid) is socket:
             del self._sockets[socket.pid]
         if reason in UNRECOVERABLE:
+            socket.pid = None
             return
         kept = self._nsp.adapter.log
         position = 0 if kept is None else kept.position

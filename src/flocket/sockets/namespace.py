@@ -5,6 +5,7 @@ Knows its sockets and registry; does not know sessions, or what other nodes ther
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from copy import deepcopy
@@ -30,7 +31,7 @@ from flocket.sockets.socket import Socket
 from flocket.sockets.target import Target
 
 if TYPE_CHECKING:
-    from flocket.sockets.client import Client
+    from flocket.sockets.client import Attempt, Client
     from flocket.sockets.dynamic import ParentNamespace
     from flocket.sockets.server import Server
 
@@ -90,13 +91,13 @@ class Namespace(Sends, Receives, Generic[T]):
 
     # -- connections --------------------------------------------------------------------------------------
 
-    async def _connect(self, client: Client, auth: dict[str, Any]) -> None:
+    async def _connect(self, client: Client, attempt: Attempt) -> None:
         """Let a client in, or tell it why not. Never suspends where the user's functions are all plain."""
-        socket: Socket[T] = Socket(client.socket_id(self.name), self, client, auth)
+        socket: Socket[T] = Socket(client.socket_id(self.name), self, client, attempt.auth)
         self._entering += 1  # a child that somebody is about to enter is not given up
         entered = False
         try:
-            entered = await self._admit(socket, client, auth)
+            entered = await self._admit(socket, client, attempt)
         finally:
             self._entering -= 1
             if not entered:
@@ -105,8 +106,8 @@ class Namespace(Sends, Receives, Generic[T]):
         if entered:
             await welcome(socket)
 
-    async def _admit(self, socket: Socket[T], client: Client, auth: dict[str, Any]) -> bool:
-        comebacks, restored = self._comebacks, None
+    async def _admit(self, socket: Socket[T], client: Client, attempt: Attempt) -> bool:
+        comebacks, restored, auth = self._comebacks, None, attempt.auth
         skip = self.server._recovery is not None and self.server._recovery.skip_middleware
         if skip and comebacks is not None:
             restored = await comebacks.claim(socket, auth)
@@ -114,20 +115,20 @@ class Namespace(Sends, Receives, Generic[T]):
             for middleware in () if restored else tuple(self._events.middlewares):
                 await self.server._await_if_needed(middleware(socket))
         except ConnectError as error:
-            client.refuse(self.name, error.message, error.data)
+            client.refuse(self.name, attempt, error.message, error.data)
             return False
         except FAILURES as error:
             log.error("%s: a middleware failed", self.shown, exc_info=failure_of(error))
             self._counters.handler_errors += 1
-            client.refuse(self.name, "internal error", None)
+            client.refuse(self.name, attempt, "internal error", None)
             return False
-        if comebacks is not None and restored is None and client.session.open:
+        if comebacks is not None and restored is None and client.session.open and not attempt.replaced:
             # Behind the middlewares, with nothing awaited until it is in its rooms: no event falls between.
             restored = await comebacks.claim(socket, auth)
-        if not client.session.open:
+        if not client.session.open or attempt.replaced:
             if comebacks is not None and restored is not None:
                 comebacks.give_back(restored)
-            return False  # it went while the middlewares ran: it was never here
+            return False  # it went while the middlewares ran, or came anew: this one was never here
         self._enter(socket, client, restored)
         return True
 
@@ -148,7 +149,8 @@ class Namespace(Sends, Receives, Generic[T]):
         """It never was here: what its middlewares did for it is undone."""
         socket._state = CLOSED
         socket._abandon()
-        if socket.id in self.adapter.sids:
+        # A client 2.x has one id in a namespace, however often it comes: whoever took this one's place keeps its rooms.
+        if socket.id in self.adapter.sids and socket.id not in self.sockets:
             self.adapter.remove_all(socket.id)
 
     def _socket_left(self, socket: Socket[T], reason: str) -> None:
@@ -189,12 +191,19 @@ class Namespace(Sends, Receives, Generic[T]):
 
     async def broadcast_with_ack(self, packet: Packet, target: Target) -> Answers:
         self.server._only_here("emit_with_ack")
+        await self._hears()
         seconds = target.timeout if target.timeout is not None else self.server._ack_timeout
         try:
             return await self.adapter.broadcast_with_ack(packet, target, seconds)
         except AckTimeout:
             self._counters.acks_timed_out += 1
             raise
+
+    async def _hears(self) -> None:
+        """Whoever asks must hear the answers: a namespace made a moment ago does not yet."""
+        ready = self.server._adapters_ready.get(self.name)
+        if ready is not None:
+            await asyncio.shield(ready)
 
     async def ask_one(self, packet: Packet, target: Target) -> Any:
         answers = await self.broadcast_with_ack(packet, target)
@@ -204,10 +213,12 @@ class Namespace(Sends, Receives, Generic[T]):
 
     async def fetch(self, target: Target) -> list[RemoteSocket]:
         self.server._only_here("fetch_sockets")
+        await self._hears()
         return [RemoteSocket(self, details) for details in await self.adapter.fetch_sockets(target)]
 
     async def count_sockets(self, target: Target) -> int:
         self.server._only_here("count")
+        await self._hears()
         return await self.adapter.count(target)
 
     def join_sockets(self, target: Target, rooms: tuple[str, ...]) -> Emission:
@@ -239,6 +250,7 @@ class Namespace(Sends, Receives, Generic[T]):
         """Ask the other nodes; one answer of each. Raises AckTimeout for the silence of a live node."""
         words = self._words(event, args)
         self.server._only_here("server_side_emit_with_ack")
+        await self._hears()
         return await self.adapter.server_side_emit_with_ack(words, self.server._ack_timeout)
 
     def _words(self, event: str, args: tuple[Any, ...]) -> list[Any]:

@@ -28,7 +28,7 @@ MARK = 65_536  # bytes waiting for a client from which on an awaited emission wa
 
 
 class Says(Hears, Sends):
-    """Nothing is sent but to a client that is CONNECTED."""
+    """Nothing is sent but to a client that is CONNECTED, or with recovery may be again."""
 
     __slots__ = ("_acks", "_emission", "_session", "_state", "pid")
 
@@ -36,7 +36,7 @@ class Says(Hears, Sends):
     _state: int
     _acks: Acks | None  # made with the first question
     _emission: Emission | None  # likewise
-    pid: str | None  # known to the client alone; only where recovery is on
+    pid: str | None  # known to the client alone; only where recovery is on, and until the client cannot come back
 
     @property
     def _operator(self) -> BroadcastOperator:
@@ -95,6 +95,10 @@ class Says(Hears, Sends):
     def _send_frames(self, packet: Packet, encoded: Any, volatile: bool) -> None:
         session = self._session
         if self._state != CONNECTED:
+            if self._state == CLOSED and self.pid is not None and packet.id is None and not volatile:
+                # Said by a handler that outlived the connection: kept for a client that may be back, or given to one
+                # that is, whose socket is another with the same id.
+                self.nsp.adapter.broadcast(packet, Target((self.id,), compress=encoded.frames[0].compress))
             return
         if volatile and not session.writable:
             self.nsp._counters.volatile_dropped += 1

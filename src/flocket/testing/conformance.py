@@ -165,6 +165,26 @@ class AdapterConformance(OnFleets):
 
         self.run(test)
 
+    def test_a_namespace_made_a_moment_ago_speaks_and_asks(self) -> None:
+        async def test(fleet: Fleet) -> None:
+            for name in ("/said", "/asked", "/told"):
+                fleet.nodes[2].of(name)
+            fleet.nodes[2].of("/told").on_server_side("who?")(lambda: 2)
+            async with (
+                connect(fleet.nodes[2], namespace="/said") as said,
+                connect(fleet.nodes[2], namespace="/asked") as asked,
+            ):
+                asked.on("well?", lambda: "yes")
+                fleet.nodes[0].of("/said").emit("news", 1)
+                await self.hears([said], "news", 1)
+                fleet.nodes[1].of("/said").disconnect_sockets()
+                await self.until(lambda: _is_true(not said.connected))
+                assert await fleet.nodes[0].of("/asked").timeout(self.timeout).emit_with_ack("well?") == ["yes"]
+                assert await fleet.nodes[1].of("/asked").count() == 1
+                assert 2 in await fleet.nodes[0].of("/told").server_side_emit_with_ack("who?")
+
+        self.run(test)
+
     # -- questions to clients -------------------------------------------------------------------------------
 
     def test_every_client_of_every_node_answers_once(self) -> None:
