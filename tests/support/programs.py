@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -16,18 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from tests.support.ports import free_port
+
 __all__ = ["ROOT", "Program", "flocket", "free_port", "running"]
 
 ROOT = Path(__file__).parent.parent.parent
-
-
-def free_port() -> int:
-    """One below those that connections draw for their own ends (32,768 and above): tests beside this one make many."""
-    while True:
-        port = 15_000 + secrets.randbelow(17_000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("", port))
-            return port
 
 
 @dataclass

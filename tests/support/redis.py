@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,17 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.support.ports import free_port
+
 __all__ = ["RedisServer", "TlsRedisServer", "free_port", "redis_cluster"]
-
-
-def free_port(below: int = 65536) -> int:
-    """A port of loopback that nobody listens on now."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
-        if port < below:
-            return port
 
 
 class RedisServer:
@@ -106,7 +97,7 @@ def redis_cluster(masters: int = 3) -> Iterator[list[RedisServer]]:
     """A Redis Cluster of so many masters, its slots given out."""
     # The nodes of a cluster talk to each other on a second port, 10,000 above.
     options = ["--cluster-enabled", "yes", "--cluster-node-timeout", "2000"]
-    servers = [RedisServer(*options, port=free_port(below=55_000)) for _ in range(masters)]
+    servers = [RedisServer(*options, port=free_port(10_000)) for _ in range(masters)]
     try:
         for server in servers:
             server.start()

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any, TypeVar
 
 from tests.support.node import NODE, ROOT, node_environment
+from tests.support.ports import free_port
 
 __all__ = ["Pool", "Running", "free_port", "launch", "until"]
 
@@ -34,12 +35,6 @@ def until(what: str, condition: Callable[[], T | None], seconds: float = 5.0) ->
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {seconds} s: {what}")
         time.sleep(0.01)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
