@@ -64,10 +64,10 @@ def test_jsonp_of_the_older_client_works_on_every_worker(sticky: str) -> None:
         crowd.undisturbed()
 
 
-def connect_on_each(crowd: Crowd, workers: int, *transports: str) -> int:
-    """Connect clients, mostly twelve, until these are on every worker; how many it took."""
+def connect_on_each(crowd: Crowd, workers: int, *transports: str, first: int = 12) -> int:
+    """Connect clients, mostly the `first`, until these are on every worker; how many it took."""
     before = len(crowd.where())
-    crowd.connect(12, *transports)
+    crowd.connect(first, *transports)
     while len(set(crowd.where()[before:])) < workers:
         assert len(crowd.where()) < before + 48
         crowd.connect(4, *transports)
@@ -113,7 +113,8 @@ def test_a_worker_that_is_stopped_for_30_seconds_loses_no_client_and_nothing_tha
         upgraded = connect_on_each(crowd, 3, "websocket") + connect_on_each(crowd, 3)
         crowd.settles_on(["polling"] * polling + ["websocket"] * upgraded)
         # Last: clients 2.x ask by themselves, 25 s after they came, and wait 20 s, which must not end before the stop.
-        size = connect_on_each(older, 3, "polling")
+        # And many at once: they even out what is there first, and those behind come on the connections of these.
+        size = connect_on_each(older, 3, "polling", first=36)
         where, by_script = crowd.where(), older.where()
         pid = pids(program)[1]
         os.kill(pid, signal.SIGSTOP)
