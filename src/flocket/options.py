@@ -67,7 +67,7 @@ class Limits:
                 raise ConfigError(f"Limits({item.name}={value!r:.80}): a {kind} above 0")
 
 
-TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # a cookie's name (RFC 6265, 4.1.1)
+TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, 5.6.2; a cookie's name is one (RFC 6265, 4.1.1)
 
 
 @dataclass(frozen=True, slots=True)
