@@ -13,6 +13,7 @@ from flocket.codec.socketio import RESERVED_EVENTS, Packet, PacketType
 from flocket.errors import ConfigError
 from flocket.sockets.answers import Answers
 from flocket.sockets.emission import Emission
+from flocket.sockets.events import check_name
 from flocket.sockets.target import EVERYONE, Target
 
 if TYPE_CHECKING:
@@ -25,8 +26,7 @@ EVENT = PacketType.EVENT
 
 def event_packet(nsp: str, event: str, args: tuple[Any, ...], ack_id: int | None = None) -> Packet:
     """An EVENT packet. The names that the client's library uses itself are refused."""
-    if not isinstance(event, str):
-        raise ConfigError(f"an event's name is a string, not {event!r:.80}")
+    check_name(event)
     if event in RESERVED_EVENTS:
         raise ConfigError(f'"{event}" is a reserved event name')
     return Packet(EVENT, nsp, [event, *args], ack_id)
