@@ -139,19 +139,19 @@ class Client:
         if self.session.protocol == 3:
             name, _, query = name.partition("?")
             auth = dict(parse_qsl(query, keep_blank_values=True))
-        if self._connecting is None:
-            self._connecting = {}
-        if len(self._sockets) + len(self._connecting) + self._replaced >= self._server._limits.namespaces:
+        connecting = self._connecting or {}
+        if len(self._sockets) + len(connecting) + self._replaced >= self._server._limits.namespaces:
             self._server.counters.refused += 1
             self._tell_refusal(name, "Too many namespaces", None)
         else:
             # The official client connects, disconnects and connects again before it is answered, and says nothing of
             # the second: another CONNECT takes the place of one that is not decided yet.
-            former = self._connecting.get(name)
+            former = connecting.get(name)
             if former is not None:
                 former.replaced = True
                 self._replaced += 1
-            attempt = self._connecting[name] = Attempt(auth)
+            attempt = connecting[name] = Attempt(auth)
+            self._connecting = connecting
             if self._left is not None:
                 self._left.discard(name)
             self._server._run_handler(self._enter(name, attempt))
@@ -202,7 +202,7 @@ class Client:
             told["data"] = data
         if self.session.protocol == 3:
             # Clients 2.x are told the data or, if JavaScript takes it for false, the message.
-            told = message if data is None or data is False or data in (0, "") else data
+            told = message if data in (None, 0, "") else data
         try:
             self.send(Packet(PacketType.CONNECT_ERROR, name, told))
         except EncodeError as error:
